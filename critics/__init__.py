@@ -1,1 +1,13 @@
-"""Judging what was said: each critic answers with a `Verdict` and never raises over a reply's content."""
+"""Judging what was said: each critic answers with a `Verdict` and never raises over a reply's content.
+
+- `critics.reply_format`: is the reply whole?
+- `critics.math_answer`: does its final answer equal the gold one?
+- `critics.choice`: did it choose the right option?
+- `critics.self_consistency`: what do most replies to the question say?
+
+``fail`` is only ever a clear failure; whatever cannot be decided is ``unjudged``, with a reason.
+"""
+
+from critics.verdict import Outcome, Verdict
+
+__all__ = ["Outcome", "Verdict"]

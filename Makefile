@@ -1,0 +1,40 @@
+# make demo and make test each work in a fresh clone: what they need is set up on the way.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format setup constraints tiny-models
+.DEFAULT_GOAL := demo
+
+setup: .venv/ready
+
+# One resolution, so that torch is the pinned one before anything asks for a newer. pip's own cache does the rest.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/potstill run recipes/demo.yaml
+
+check: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/pytest
+
+format: setup
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# Renews constraints.txt: the newest versions that pyproject.toml allows, but for the pins below.
+constraints:
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --constraint pins.txt --editable '.[dev]'
+	{ echo "# Every version that passes; renew with: make constraints"; $(BIN)/pip freeze --exclude-editable; } > constraints.txt
+	touch .venv/ready
+
+# The embedded teacher's weights, made again from their seed.
+tiny-models: setup
+	$(BIN)/python -m pipelines.tiny_models

@@ -1,0 +1,122 @@
+"""The command line. Heavy imports stay inside the commands: ``potstill --help`` answers at once.
+
+Exit codes: 0 done; 2 the user's input is wrong; 3 stopped by the budget; 4 a critic or gate refused to publish;
+1 anything else.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.errors import RunError
+
+_NO_TELEMETRY = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    os.environ.update(_NO_TELEMETRY)
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.command(args)
+    except RunError as error:
+        sys.stderr.write(f"potstill: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("potstill: stopped; run again to go on\n")
+        return 1
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="potstill", description="Distil a language model behind an API into data and a small model you own."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_explain(commands)
+    _add_ledger(commands)
+    _add_doctor(commands)
+    return parser
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser("run", help="run a recipe; running it again resumes it")
+    run.add_argument("recipe", type=Path, metavar="RECIPE.yaml")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change one value of the recipe"
+    )
+    run.add_argument("--out", type=Path, default=Path("datasets_out"), metavar="DIR", help="where run folders go")
+    run.add_argument("--json", action="store_true", help="print the manifest, with the run folder, as one JSON object")
+    run.add_argument("--prefect", action="store_true", help="run under Prefect's embedded server")
+    run.set_defaults(command=_run)
+
+
+def _add_explain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    explain = commands.add_parser("explain", help="one row's way from raw reply to dataset")
+    explain.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    explain.add_argument("row", metavar="ROW_ID", help="the id of a dataset row, a generation or a problem")
+    _ledger_option(explain)
+    explain.set_defaults(command=_explain)
+
+
+def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    ledger = commands.add_parser("ledger", help="what has been bought: count it, export it, verify it")
+    actions = ledger.add_subparsers(required=True, metavar="ACTION")
+    for name, text in (
+        ("stats", "requests, replies, failures, tokens"),
+        ("export", "every response with its request, as JSON Lines"),
+        ("verify", "check every row against its checksum"),
+    ):
+        action = actions.add_parser(name, help=text)
+        _ledger_option(action)
+        action.set_defaults(command=_ledger, action=name)
+
+
+def _ledger_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help="default: ledger.sqlite beside the runs")
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser("doctor", help="what is installed, reachable, missing, and the fix")
+    doctor.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE.yaml", help="check what this recipe needs, too")
+    doctor.set_defaults(command=_doctor)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from pipelines.running import run_recipe
+    from pipelines.summary import as_json, as_text
+
+    run, manifest = run_recipe(args.recipe, args.set, args.out, prefect=args.prefect)
+    sys.stdout.write((as_json if args.json else as_text)(run.folder, manifest))
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from pipelines.explain import explain
+
+    sys.stdout.write(explain(args.run, args.row, args.ledger))
+    return 0
+
+
+def _ledger(args: argparse.Namespace) -> int:
+    from pipelines import ledger_command
+
+    path = args.ledger or Path("datasets_out") / "ledger.sqlite"
+    return ledger_command.run(args.action, path)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from pipelines.doctor import doctor
+
+    return doctor(args.recipe)

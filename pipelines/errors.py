@@ -1,0 +1,26 @@
+"""Errors that end a run, each with the exit code that the command line gives.
+
+RunError          1  something outside the recipe went wrong; the text says what to do
+└── UserError     2  the user's input is wrong; the text names the file, the key and the mend
+"""
+
+
+class RunError(Exception):
+    """A run cannot go on."""
+
+    exit_code = 1
+
+
+class UserError(RunError):
+    """The user's input is wrong.
+
+    Args:
+        file: The file to mend.
+        key: The key or line in it; empty when the file as a whole is meant.
+        problem: What is wrong, and the mend.
+    """
+
+    exit_code = 2
+
+    def __init__(self, file: object, key: str, problem: str) -> None:
+        super().__init__(" ".join(f"{file}: {f'{key}: ' if key else ''}{problem}".split()))

@@ -1,0 +1,121 @@
+"""``potstill explain``: one row's way from raw reply to dataset."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import UserError
+from pipelines.records import Generation, Pair, Problem, Rejected, SftRow, VerdictRow
+from pipelines.run_folder import read_manifest
+from pipelines.tables import read_table
+from teachers.errors import LedgerError
+from teachers.ledger import Ledger, Stored
+
+
+def explain(folder: Path, row_id: str, ledger: Path | None) -> str:
+    """Everything known of a dataset row, a generation or a problem.
+
+    Args:
+        folder: A complete run.
+        row_id: An id from any of its tables.
+        ledger: Where the raw replies are; by default beside the runs.
+
+    Raises:
+        UserError: The folder holds no complete run, or none of its rows has that id.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise UserError(
+            folder, "", "no complete run here: it has no manifest.json; give a folder that `potstill run` printed"
+        )
+    generation_ids = _generation_ids(folder, row_id)
+    if not generation_ids:
+        raise UserError(folder, "ROW_ID", f"no row has the id {row_id!r}; take one from the `id` column of any table")
+    path = ledger or folder.parent.parent / manifest["ledger"]["file"]
+    return "\n".join(_story(folder, manifest, generation_ids, path)) + "\n"
+
+
+def _generation_ids(folder: Path, row_id: str) -> list[str]:
+    for pair in read_table(folder / "pairs/train.parquet", Pair):
+        if pair.id == row_id:
+            return [pair.chosen_generation_id, pair.rejected_generation_id]
+    for row in read_table(folder / "sft/train.parquet", SftRow):
+        if row.id == row_id:
+            return [row.generation_id]
+    generations = read_table(folder / "generations.parquet", Generation)
+    return [generation.id for generation in generations if row_id in (generation.id, generation.problem_id)]
+
+
+def _story(folder: Path, manifest: dict[str, Any], generation_ids: list[str], ledger: Path) -> Iterator[str]:
+    wanted = set(generation_ids)
+    generations = [g for g in read_table(folder / "generations.parquet", Generation) if g.id in wanted]
+    problem = next(p for p in read_table(folder / "problems.parquet", Problem) if p.id == generations[0].problem_id)
+    yield f"run       {manifest['name']}/{manifest['run_id']}, potstill {manifest['potstill']}"
+    yield f"problem   {problem.id} (row {problem.row} of the source)"
+    yield _indented(problem.question)
+    if problem.choices:
+        yield f"choices   {' | '.join(problem.choices)}"
+    yield f"gold      {problem.answer}"
+    prompt = manifest["prompts"]["prompt"]
+    yield f"prompt    {prompt['name']}, sha256 {prompt['sha256']}"
+    for generation in generations:
+        yield ""
+        yield from _generation(folder, generation, ledger)
+
+
+def _generation(folder: Path, generation: Generation, ledger: Path) -> Iterator[str]:
+    yield f"generation {generation.id}"
+    yield from _ledger_lines(generation, ledger)
+    yield f"  outcome   {generation.outcome}, finish reason {generation.finish_reason}, model {generation.model}"
+    if generation.error:
+        yield f"  error     {generation.error}"
+    if generation.reasoning:
+        yield f"  reasoning\n{_indented(generation.reasoning)}"
+    yield f"  text\n{_indented(generation.text)}"
+    for verdict in read_table(folder / "verdicts.parquet", VerdictRow):
+        if verdict.generation_id == generation.id:
+            answer = f", answer {verdict.answer}" if verdict.answer is not None else ""
+            yield f"  verdict   {verdict.critic}: {verdict.outcome} ({verdict.reason}{answer})"
+    yield from _fates(folder, generation.id)
+
+
+def _ledger_lines(generation: Generation, ledger: Path) -> Iterator[str]:
+    yield f"  ledger    request sha256 {generation.request_sha256}, sample {generation.sample}"
+    if not generation.request_sha256:
+        return
+    digest = bytes.fromhex(generation.request_sha256)
+    try:
+        with Ledger(ledger, must_exist=True) as book:
+            request = book.request(digest)
+            rows = list(book.rows(digest=digest))
+    except LedgerError as error:
+        yield f"  ledger    not read: {error}"
+        return
+    if request is not None:
+        yield f"  request\n{_indented(json.dumps(json.loads(request), indent=2, ensure_ascii=False))}"
+    for row in rows:
+        yield f"  response  {_response(row)}"
+
+
+def _response(row: Stored) -> str:
+    last = row.first_sample + row.choices - 1
+    holds = f"samples {row.first_sample} to {last}" if row.choices else "a failure"
+    return f"ledger row {row.seq}: {holds}, HTTP {row.status}, {row.seconds:.2f} s, run {row.run} {row.error}".rstrip()
+
+
+def _fates(folder: Path, generation_id: str) -> Iterator[str]:
+    for row in read_table(folder / "sft/train.parquet", SftRow):
+        if row.generation_id == generation_id:
+            yield f"  kept      sft/train, row {row.id}"
+    for pair in read_table(folder / "pairs/train.parquet", Pair):
+        if generation_id in (pair.chosen_generation_id, pair.rejected_generation_id):
+            side = "chosen" if generation_id == pair.chosen_generation_id else "rejected"
+            yield f"  kept      pairs/train, row {pair.id}, as {side}"
+    for rejected in read_table(folder / "rejected.parquet", Rejected):
+        if rejected.generation_id == generation_id:
+            yield f"  dropped   at {rejected.stage}: {rejected.reason} {rejected.detail}".rstrip()
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines() or [""])

@@ -1,0 +1,122 @@
+"""The last stage: card, report, and the manifest, whose presence says that a run is complete."""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pipelines.card import card
+from pipelines.curating import Curated
+from pipelines.errors import UserError
+from pipelines.recipes import Teacher
+from pipelines.records import Funnel
+from pipelines.report import report
+from pipelines.run_folder import MANIFEST, Run, output_hashes, version
+from pipelines.tables import write_text
+from pipelines.teaching import Taught
+from prompts import Prompt
+from teachers.asking import Tally
+
+_PACKAGES = ("datasets", "math-verify", "prefect", "pyarrow", "pydantic", "torch", "transformers")
+
+
+def finish(
+    run: Run,
+    funnel: Sequence[Funnel],
+    asked: Mapping[str, Tally],
+    taught: Taught,
+    curated: Curated,
+    times: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write ``README.md``, ``report.html`` and, last, ``manifest.json``; returns the manifest.
+
+    Raises:
+        UserError: Not one sample was answered, so there is nothing to keep.
+    """
+    answered = funnel[1]
+    if not answered.kept:
+        faults = [fault for tally in asked.values() for fault, _ in tally.errors.most_common(1)]
+        raise UserError(
+            run.recipe_path, "teacher", f"not one reply came back; {'; '.join(faults) or answered.rejected}"
+        )
+    manifest = _manifest(run, funnel, asked, taught, curated, times)
+    write_text(run.folder / "README.md", card(run, manifest))
+    write_text(run.folder / "report.html", report(run, manifest))
+    write_text(run.folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    return manifest
+
+
+def _manifest(
+    run: Run,
+    funnel: Sequence[Funnel],
+    asked: Mapping[str, Tally],
+    taught: Taught,
+    curated: Curated,
+    times: Mapping[str, Any],
+) -> dict[str, Any]:
+    recipe = run.recipe
+    return {
+        "potstill": version(),
+        "flow": recipe.flow,
+        "name": recipe.name,
+        "run_id": run.id,
+        "recipe_sha256": hashlib.sha256((run.folder / "recipe.yaml").read_bytes()).hexdigest(),
+        "prompts": {"prompt": _prompt(run.prompt), "student_prompt": _prompt(run.student_prompt)},
+        "inputs": dict(run.inputs),
+        "outputs": output_hashes(run.folder),
+        "funnel": [stage.as_json() for stage in funnel],
+        "counts": {
+            "sft": curated.sft.kept,
+            "pairs": curated.pair_rows,
+            "paired_problems": curated.paired_problems,
+            "cross_teacher_pairs": curated.cross_teacher_pairs,
+        },
+        "teachers": [_teacher(teacher, taught) for teacher in recipe.teacher],
+        "spend": _spend(taught),
+        "asking": {label: _tally(tally) for label, tally in asked.items()},
+        "ledger": {"file": run.ledger.name, "run": run.id},
+        "seeds": {"problems": recipe.problems.seed} if recipe.problems.generate else {},
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        **times,
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _prompt(prompt: Prompt) -> dict[str, str]:
+    return {"name": prompt.name, "sha256": prompt.sha256}
+
+
+def _teacher(teacher: Teacher, taught: Taught) -> dict[str, Any]:
+    return {
+        "name": teacher.label,
+        "model": teacher.model,
+        "recorded": teacher.recorded is not None,
+        "models_reported": taught.models[teacher.label],
+        "samples": teacher.samples,
+        "sampling": teacher.sampling.on_the_wire(),
+        "usage": taught.usage[teacher.label].as_json(),
+    }
+
+
+def _spend(taught: Taught) -> dict[str, Any]:
+    """What the replies of this dataset cost, whichever run bought them; USD is null unless every price is known."""
+    usage = taught.usage.values()
+    costs = [one.usd for one in usage]
+    known = [cost for cost in costs if cost is not None]
+    return {
+        "usd": round(sum(known), 6) if len(known) == len(costs) else None,
+        "prompt_tokens": sum(one.prompt_tokens for one in usage),
+        "completion_tokens": sum(one.completion_tokens for one in usage),
+    }
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    return {
+        "sent": tally.sent,
+        "bought": tally.bought,
+        "replayed": tally.replayed,
+        "unanswered": tally.unanswered,
+        "errors": dict(tally.errors.most_common()),
+    }

@@ -1,0 +1,360 @@
+"""Recipes: one typed model a flow, read from YAML; a key that is not known is an error."""
+
+import difflib
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from critics.final_answer import Rule
+from pipelines.errors import UserError
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Columns(_Strict):
+    """Which column of the source holds what; ``value`` is the only column of a list of bare values."""
+
+    id: str | None = None
+    question: str = "question"
+    answer: str | None = None
+    choices: str | None = None
+
+
+class Problems(_Strict):
+    """Where problems come from: exactly one of ``path``, ``hub`` and ``generate``.
+
+    Attributes:
+        path: JSON Lines, JSON, CSV or Parquet, also gzipped; several are read one after the other. Relative paths
+            start at the recipe's folder.
+        hub: A dataset on the Hub.
+        generate: The demo's own word problems.
+        limit: Read no more than this many.
+    """
+
+    path: str | list[str] | None = None
+    hub: str | None = None
+    config: str | None = None
+    split: str = "train"
+    generate: Literal["word_problems"] | None = None
+    count: int = Field(default=300, gt=0)
+    seed: int = 1
+    columns: Columns = Columns()
+    limit: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Problems":
+        if sum(source is not None for source in (self.path, self.hub, self.generate)) != 1:
+            raise ValueError("give exactly one of: path, hub, generate")
+        return self
+
+
+class RecordedColumns(_Strict):
+    """Which column of recorded generations holds what.
+
+    Attributes:
+        text: A text, or a list of texts. A key inside an object is written with dots.
+        match: What to match with the problem by `Recorded.match`.
+    """
+
+    text: str = "value"
+    match: str | None = None
+
+
+class Recorded(_Strict):
+    """Generations that exist already.
+
+    Attributes:
+        match: ``row``: the n-th row belongs to the n-th problem; ``id`` or ``question``: equal to the problem's, in the
+            column that `RecordedColumns.match` names (by default the column of that name).
+    """
+
+    path: str | list[str] | None = None
+    hub: str | None = None
+    config: str | None = None
+    split: str = "train"
+    match: Literal["row", "id", "question"] = "row"
+    columns: RecordedColumns = RecordedColumns()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Recorded":
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give exactly one of: path, hub")
+        return self
+
+
+class Sampling(_Strict):
+    """Goes into every request as it is; what is not given is left to the endpoint."""
+
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, gt=0)
+    max_completion_tokens: int | None = Field(default=None, gt=0)
+    stop: list[str] | None = None
+    extra_body: dict[str, Any] = {}
+
+    def on_the_wire(self) -> dict[str, Any]:
+        """The request's fields."""
+        return {**self.model_dump(exclude_none=True, exclude={"extra_body"}), **self.extra_body}
+
+
+class Price(_Strict):
+    """USD for a million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
+class Teacher(_Strict):
+    """Who answers.
+
+    Attributes:
+        model: ``tiny`` is the embedded teacher; ``litellm/PROVIDER/MODEL`` goes through LiteLLM; any other name is
+            asked for at `base_url`.
+        recorded: In place of `model`: generations that exist already.
+        name: What tables and reports call it; by default the model.
+        base_url: An OpenAI-compatible endpoint.
+        api_key_env: The environment variable that holds the key. OPENAI_API_KEY is sent to OpenAI, and to another
+            `base_url` only if it is named here.
+        samples: Of every problem; all that are recorded, for recorded generations.
+        window: Requests in flight at most.
+        choices_per_request: 1 for endpoints that ignore or refuse ``n``.
+        timeout_s: Deadline of one attempt.
+        price: ``unmetered``, or USD for a million tokens.
+    """
+
+    model: str | None = None
+    recorded: Recorded | None = None
+    name: Slug | None = None
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: str | None = None
+    samples: int | None = Field(default=None, gt=0, le=1024)
+    sampling: Sampling = Sampling()
+    window: int = Field(default=64, gt=0, le=4096)
+    choices_per_request: int = Field(default=128, gt=0, le=128)
+    timeout_s: float = Field(default=600, gt=0)
+    price: Price | Literal["unmetered"] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "Teacher":
+        if (self.model is None) == (self.recorded is None):
+            raise ValueError("give exactly one of: model, recorded")
+        if self.recorded is not None and self.name is None:
+            raise ValueError("recorded generations need the name of their teacher: add a name")
+        if "@" in self.base_url or "?" in self.base_url:
+            raise ValueError(
+                "base_url must hold no key or password: put the key into the variable that api_key_env names"
+            )
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name in tables."""
+        return self.name or (self.model or "").replace("/", "-").replace(":", "-")
+
+
+class Critic(_Strict):
+    """How replies are judged.
+
+    Attributes:
+        judge: ``math`` compares with the gold answer; ``choice`` picks from the menu; ``vote`` takes the majority's
+            answer for gold where there is none.
+        answer: Where the final answer may stand, first match first.
+        cut: A reply ends before the first of these texts.
+        menu_letters: The letters in a reply are those of the problem's own menu. False where the teacher saw the menu
+            in another order: then only a choice's text counts.
+        timeout_s: For one comparison.
+        memory_mb: For one worker process.
+        min_votes: Fewer votes decide nothing.
+        labels: ``clear``: only a clearly wrong reply may be a negative. ``redi``: whatever is not verified right is
+            negative, truncated and unreadable replies included (arXiv 2505.24850, section 3.1).
+    """
+
+    judge: Literal["math", "choice", "vote"] = "math"
+    answer: list[Rule] = ["boxed", "phrase"]
+    cut: list[str] = []
+    menu_letters: bool = True
+    workers: int = Field(default=2, gt=0)
+    timeout_s: float = Field(default=10, gt=0)
+    memory_mb: int = Field(default=1024, ge=256)
+    min_votes: int = Field(default=3, gt=0)
+    labels: Literal["clear", "redi"] = "clear"
+
+
+class Sft(_Strict):
+    """Which right replies become SFT rows: the first so many of a problem, equal texts once; ``null`` for all."""
+
+    per_problem: int | None = Field(default=None, gt=0)
+
+
+class Pairs(_Strict):
+    """Which right and wrong replies become pairs.
+
+    Attributes:
+        policy: ``first``: first right, first wrong, as in REDI; ``closest_length``; ``hardest_wrong``: the wrong answer
+            with the most votes; ``all``: every combination, in order.
+        per_problem: At most so many pairs of one problem.
+        teachers: A student can learn who wrote which side, so ``prefer_same`` pairs two teachers only where no teacher
+            has both a right and a wrong reply; ``same`` never does; ``any`` does not look.
+    """
+
+    policy: Literal["first", "closest_length", "hardest_wrong", "all"] = "first"
+    per_problem: int = Field(default=1, gt=0)
+    teachers: Literal["prefer_same", "same", "any"] = "prefer_same"
+
+
+class Rationales(_Strict):
+    """A recipe of the ``rationales`` flow.
+
+    Attributes:
+        name: Of the folder under ``datasets_out`` that its runs go to.
+        prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
+        student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
+        ledger: Where replies are kept; by default ``ledger.sqlite`` beside the runs.
+    """
+
+    flow: Literal["rationales"]
+    name: Slug
+    problems: Problems
+    teacher: list[Teacher] = Field(min_length=1)
+    prompt: str = "solve_math"
+    student_prompt: str | None = None
+    critic: Critic = Critic()
+    sft: Sft = Sft()
+    pairs: Pairs = Pairs()
+    ledger: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_teacher_is_a_list_of_one(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("teacher"), dict):
+            return {**data, "teacher": [data["teacher"]]}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> "Rationales":
+        labels = [teacher.label for teacher in self.teacher]
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice:
+            raise ValueError(f"two teachers are called {twice!r}: give each a name of its own")
+        return self
+
+
+def load_recipe(path: Path, sets: Sequence[str] = ()) -> Rationales:
+    """Read a recipe and apply ``key.path=value`` changes, values being YAML.
+
+    Raises:
+        UserError: The file cannot be read, or a key or value in it is wrong.
+    """
+    data = _read_yaml(path)
+    for assignment in sets:
+        _assign(data, assignment)
+    flow = data.get("flow")
+    if flow != "rationales":
+        raise UserError(path, "flow", f"{flow!r} is no flow; write flow: rationales")
+    try:
+        return Rationales.model_validate(data)
+    except pydantic.ValidationError as error:
+        raise UserError(path, *_first_fault(error)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(path, "", f"cannot read this recipe: {error.strerror}; give the path of a .yaml file") from None
+    except UnicodeDecodeError:
+        raise UserError(path, "", "is not UTF-8 text: save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}" if mark else ""
+        raise UserError(
+            path, line, f"is not valid YAML: {getattr(error, 'problem', '') or 'check quotes and indents'}"
+        ) from None
+    if not isinstance(data, dict):
+        raise UserError(path, "", "is empty or no mapping: a recipe starts with flow: and name:")
+    return data
+
+
+def _assign(data: dict[str, Any], assignment: str) -> None:
+    key, equals, value = assignment.partition("=")
+    if not equals or not key:
+        raise UserError("--set", assignment, "write it as key.path=value")
+    here: Any = data
+    *parents, last = key.split(".")
+    for parent in parents:
+        here = _step(here, parent, key)
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError("--set", key, f"{value!r} is not a YAML value: put it into quotes") from None
+    if isinstance(here, list):
+        here[_index(here, last, key)] = parsed
+    else:
+        here[last] = parsed
+
+
+def _step(here: Any, parent: str, key: str) -> Any:
+    if isinstance(here, list):
+        return here[_index(here, parent, key)]
+    child = here.setdefault(parent, {})
+    if not isinstance(child, dict | list):
+        raise UserError("--set", key, f"{parent!r} is a plain value and has no keys below it")
+    return child
+
+
+def _index(here: list[Any], part: str, key: str) -> int:
+    if part.isdigit() and int(part) < len(here):
+        return int(part)
+    raise UserError("--set", key, f"{part!r} must be a number below {len(here)}: the recipe has a list here")
+
+
+def _first_fault(error: pydantic.ValidationError) -> tuple[str, str]:
+    fault = error.errors(include_url=False, include_context=False)[0]
+    where = [part for part in fault["loc"] if part not in ("Price", "literal['unmetered']")]
+    key = ".".join(str(part) for part in where)
+    if fault["type"] == "extra_forbidden":
+        return key, _unknown_key(where)
+    if fault["type"] == "missing":
+        return key, "is missing: add it"
+    return key, fault["msg"].removeprefix("Value error, ")
+
+
+def _unknown_key(where: Sequence[int | str]) -> str:
+    known = _known_keys(Rationales, [part for part in where[:-1] if isinstance(part, str)])
+    near = difflib.get_close_matches(str(where[-1]), known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the keys here are: {', '.join(known)}"
+    return f"is no key of a recipe; {hint}"
+
+
+def _known_keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        inner = next(_models_in(field.annotation), None) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if typing.get_origin(annotation) is None:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        return
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def as_yaml(recipe: Rationales) -> str:
+    """The recipe with every default written out, as it is kept with the run."""
+    data: Mapping[str, Any] = recipe.model_dump(mode="json")
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

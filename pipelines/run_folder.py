@@ -1,0 +1,180 @@
+"""Run folders: what a run is made of, where it lies, and the manifest that says it is complete."""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import RunError, UserError
+from pipelines.problems import source_of
+from pipelines.recipes import Rationales, Teacher, as_yaml, load_recipe
+from pipelines.records import Problem
+from pipelines.sources import Source
+from pipelines.tables import count_rows, write_text
+from prompts import Message, Prompt, PromptError, load_prompt
+
+OUT = Path("datasets_out")
+MANIFEST = "manifest.json"
+_VARIABLES = frozenset({"question", "choices"})
+_TABLES = ("problems", "generations", "verdicts", "rejected", "sft/train", "pairs/train")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one recipe: a pure function of recipe, prompts, inputs and ledger.
+
+    Attributes:
+        id: From a hash of the first three and the program's version; so the same run is the same folder, and running
+            again resumes.
+        folder: ``<out>/<recipe name>/<id>``.
+        ledger: The ledger's file.
+        inputs: SHA-256 by name of file.
+    """
+
+    recipe: Rationales
+    recipe_path: Path
+    prompt: Prompt
+    student_prompt: Prompt
+    inputs: Mapping[str, str]
+    id: str
+    folder: Path
+    ledger: Path
+
+    def table(self, name: str) -> Path:
+        """Path of a table, as in ``sft/train``."""
+        return self.folder / f"{name}.parquet"
+
+    @cached_property
+    def source(self) -> Source | None:
+        """Where the problems are read from."""
+        return source_of(self.recipe.problems, self.recipe_path.parent)
+
+    def messages(self, problem: Problem) -> list[Message]:
+        """What teachers are asked."""
+        return self.prompt.messages(_values(problem))
+
+    def student_messages(self, problem: Problem) -> list[Message]:
+        """What the datasets' ``prompt`` column holds."""
+        return self.student_prompt.messages(_values(problem))
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest of a complete run."""
+        return read_manifest(self.folder)
+
+
+def _values(problem: Problem) -> dict[str, object]:
+    return {"question": problem.question, "choices": problem.choices or None}
+
+
+def prepare(recipe_path: Path, sets: Sequence[str], out: Path) -> Run:
+    """Check everything that can be checked before anything is asked or written.
+
+    Raises:
+        UserError: Recipe, prompts or inputs are wrong.
+    """
+    recipe = load_recipe(recipe_path, sets)
+    prompt = _prompt(recipe_path, "prompt", recipe.prompt, recipe)
+    student_prompt = _prompt(recipe_path, "student_prompt", recipe.student_prompt or recipe.prompt, recipe)
+    inputs = _fingerprints(recipe, recipe_path.parent)
+    content = [
+        version(),
+        recipe.model_dump(mode="json", exclude={"ledger"}),
+        [prompt.sha256, student_prompt.sha256],
+        dict(inputs),
+    ]
+    run_id = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    ledger = recipe_path.parent / recipe.ledger if recipe.ledger else out / "ledger.sqlite"
+    folder = out / recipe.name / run_id
+    return Run(recipe, recipe_path, prompt, student_prompt, inputs, run_id, folder, ledger)
+
+
+def _prompt(recipe_path: Path, key: str, name: str, recipe: Rationales) -> Prompt:
+    try:
+        prompt = load_prompt(name, beside=recipe_path.parent)
+    except PromptError as error:
+        raise UserError(recipe_path, key, str(error)) from None
+    unknown = sorted(prompt.variables - _VARIABLES)
+    if unknown:
+        mend = f"prompts of this flow have: {', '.join(sorted(_VARIABLES))}"
+        raise UserError(recipe_path, key, f"{prompt.path}: variable {unknown[0]!r} has no value: {mend}")
+    if "choices" in prompt.variables and recipe.problems.columns.choices is None:
+        mend = "name the column that holds them in problems.columns.choices"
+        raise UserError(recipe_path, key, f"{prompt.path}: variable 'choices' has no value: {mend}")
+    return prompt
+
+
+def _fingerprints(recipe: Rationales, folder: Path) -> dict[str, str]:
+    source = source_of(recipe.problems, folder)
+    prints = source.fingerprints() if source else {}
+    for index, teacher in enumerate(recipe.teacher):
+        recorded = recorded_source(teacher, index, folder)
+        if recorded is not None:
+            prints |= {f"{teacher.label}: {name}": value for name, value in recorded.fingerprints().items()}
+    return prints
+
+
+def recorded_source(teacher: Teacher, index: int, folder: Path) -> Source | None:
+    """Where a teacher's recorded generations are read from."""
+    if teacher.recorded is None:
+        return None
+    recorded = teacher.recorded
+    key = f"teacher.{index}.recorded"
+    return Source.of(key, folder, recorded.path, recorded.hub, recorded.config, recorded.split)
+
+
+@contextmanager
+def opened(run: Run) -> Iterator[None]:
+    """Hold the run folder for this process, with the recipe in it and without a manifest.
+
+    Raises:
+        UserError: The folder cannot be written.
+        RunError: Another process holds it.
+    """
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        lock = (run.folder / ".lock").open("w")
+    except OSError as error:
+        raise UserError(
+            run.folder, "--out", f"cannot be written: {error.strerror}; name a folder you may write to"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{run.folder}: another process is at this run: wait for it, or stop it") from None
+        (run.folder / MANIFEST).unlink(missing_ok=True)
+        write_text(run.folder / "recipe.yaml", as_yaml(run.recipe))
+        yield
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest in a run folder; ``None`` where the run is not complete."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except FileNotFoundError:
+        return None
+    return manifest
+
+
+def output_hashes(folder: Path) -> dict[str, dict[str, Any]]:
+    """SHA-256 and rows of every table of a run."""
+    tables = ((name, folder / f"{name}.parquet") for name in _TABLES)
+    return {
+        f"{name}.parquet": {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "rows": count_rows(path),
+        }
+        for name, path in tables
+        if path.exists()
+    }
+
+
+def version() -> str:
+    """The program's version."""
+    return importlib.metadata.version("potstill")

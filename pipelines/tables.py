@@ -1,0 +1,119 @@
+"""Parquet tables of records: written in the order given, a row group at a time, under their name only when complete."""
+
+import dataclasses
+import functools
+import os
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Record = TypeVar("Record")
+
+ROW_GROUP = 1000
+
+_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+_ARROW = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    list[str]: pa.list_(pa.string()),
+    list[dict[str, str]]: _MESSAGES,
+}
+
+
+@functools.cache
+def schema(record: type) -> pa.Schema:
+    """The Arrow schema of a record, from its annotations."""
+    hints = typing.get_type_hints(record)
+    return pa.schema([_field(field.name, hints[field.name]) for field in dataclasses.fields(record)])
+
+
+def _field(name: str, hint: Any) -> pa.Field:
+    if isinstance(hint, types.UnionType):
+        (inner,) = (part for part in typing.get_args(hint) if part is not type(None))
+        return pa.field(name, _ARROW[inner], nullable=True)
+    return pa.field(name, _ARROW[hint], nullable=False)
+
+
+class TableWriter:
+    """Writes records of one kind; use as a context manager.
+
+    The table is at `path` only after the block ended without an error.
+
+    Attributes:
+        rows: How many were written.
+    """
+
+    def __init__(self, path: Path, record: type) -> None:
+        self.path, self.rows = path, 0
+        self._schema = schema(record)
+        self._names = self._schema.names
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._buffer: list[Any] = []
+
+    def __enter__(self) -> "TableWriter":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
+        return self
+
+    def write(self, record: Any) -> None:
+        """Add one record."""
+        self._buffer.append(record)
+        self.rows += 1
+        if len(self._buffer) >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = [[getattr(record, name) for record in self._buffer] for name in self._names]
+        arrays = [pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._buffer.clear()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if kind is None and (self._buffer or not self.rows):
+                self._flush()
+        finally:
+            self._writer.close()
+        if kind is None:
+            _publish(self._partial, self.path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file at once: it is there complete, or as it was."""
+    partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text(text, encoding="utf-8")
+    _publish(partial, path)
+
+
+def _publish(partial: Path, path: Path) -> None:
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_table(path: Path, record: type[Record]) -> Iterator[Record]:
+    """The records of a table, a row group in memory at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(ROW_GROUP):
+            yield from (record(**row) for row in batch.to_pylist())
+
+
+def count_rows(path: Path) -> int:
+    """How many rows a table has, from its footer."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def read_columns(path: Path, names: Iterable[str]) -> dict[str, list[Any]]:
+    """Whole columns of a table, for pictures."""
+    columns: dict[str, list[Any]] = pq.read_table(path, columns=list(names)).to_pydict()
+    return columns

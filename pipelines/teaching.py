@@ -1,0 +1,288 @@
+"""The teachers' two stages: fill the ledger with what is missing, then read it back in the problems' order."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.errors import RunError, UserError
+from pipelines.progress import Progress
+from pipelines.recipes import Price, Recorded, Teacher
+from pipelines.records import Funnel, Generation, Problem, Rejected
+from pipelines.run_folder import Run, recorded_source
+from pipelines.sources import Source, column
+from pipelines.tables import TableWriter, count_rows, read_table
+from teachers.asking import Policy, Tally, Transport, collect
+from teachers.errors import EndpointError, LedgerError
+from teachers.ledger import Ledger
+from teachers.openai_endpoint import OpenAIEndpoint
+from teachers.recorded import Recordings
+from teachers.records import Ask, Reply
+from teachers.tiny import MODEL as TINY
+from teachers.tiny import TinyTeacher
+
+_OPENAI = "https://api.openai.com/v1"
+_LITELLM = "litellm/"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one teacher's replies in this dataset cost, whichever run bought them.
+
+    Attributes:
+        usd: ``None`` where the recipe gives no price.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "usd": None if self.usd is None else round(self.usd, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What reading the replies back came to.
+
+    Attributes:
+        usage: By teacher.
+        models: The model versions that the providers reported, by teacher.
+    """
+
+    funnel: Funnel
+    usage: dict[str, Usage]
+    models: dict[str, list[str]]
+
+
+def ask_teachers(run: Run) -> dict[str, Tally]:
+    """Fill the ledger; returns what that took, by teacher.
+
+    Raises:
+        UserError: A key, a model or an address is wrong, or the disk is full.
+        RunError: It was stopped.
+    """
+    try:
+        return asyncio.run(_ask_all(run))
+    except EndpointError as error:
+        raise UserError(run.recipe_path, f"teacher.{error.key}", str(error)) from None
+    except LedgerError as error:
+        raise UserError("the ledger", "", str(error)) from None
+
+
+async def _ask_all(run: Run) -> dict[str, Tally]:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    teachers = run.recipe.teacher
+    total = count_rows(run.table("problems")) * len(teachers)
+    tallies: dict[str, Tally] = {}
+    keys = {teacher.label: _api_key(run, teacher) for teacher in teachers}
+    with Ledger(run.ledger, run=run.id) as ledger, Progress("asking", total) as progress:
+        ledger.hold_ballast()
+
+        async def one(index: int, teacher: Teacher) -> None:
+            def show(tally: Tally) -> None:
+                tallies[teacher.label] = tally
+                progress.update(sum(t.asks for t in tallies.values()), _note(tallies.values()))
+
+            async with _transport(run, teacher, index, keys[teacher.label]) as transport:
+                asks = (ask for _, ask in _asks(run, teacher, transport) if ask is not None)
+                policy = Policy(window=teacher.window, choices=teacher.choices_per_request, attempt_s=teacher.timeout_s)
+                tallies[teacher.label] = await collect(
+                    asks, transport, ledger, policy, teacher=teacher.label, stop=stop, on_change=show
+                )
+
+        async with asyncio.TaskGroup() as group:
+            jobs = [group.create_task(_guarded(one(i, t), stop)) for i, t in enumerate(teachers)]
+    for job in jobs:
+        if (error := job.result()) is not None:
+            raise error
+    if stop.is_set():
+        raise RunError(f"stopped; every reply so far is kept in {run.ledger}: run again to go on")
+    return {teacher.label: tallies[teacher.label] for teacher in teachers}
+
+
+async def _guarded(work: Any, stop: asyncio.Event) -> Exception | None:
+    """One teacher's failure lets the others drain before it is raised."""
+    try:
+        await work
+    except (EndpointError, LedgerError, RunError) as error:
+        stop.set()
+        return error
+    return None
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+def _note(tallies: Any) -> str:
+    bought, replayed = sum(t.bought for t in tallies), sum(t.replayed for t in tallies)
+    errors = sum(t.errors.total() for t in tallies)
+    return f"{bought} bought, {replayed} from the ledger" + (f", {errors} faults" if errors else "")
+
+
+def _api_key(run: Run, teacher: Teacher) -> str | None:
+    if teacher.recorded is not None or teacher.model == TINY or _is_litellm(teacher):
+        return None
+    variable = teacher.api_key_env or ("OPENAI_API_KEY" if teacher.base_url == _OPENAI else None)
+    if variable is None:
+        return None
+    key = os.environ.get(variable)
+    if not key:
+        problem = f"no API key: set the environment variable {variable}, or name another one in api_key_env"
+        raise UserError(run.recipe_path, "teacher.api_key_env", problem)
+    return key
+
+
+def _is_litellm(teacher: Teacher) -> bool:
+    return teacher.model is not None and teacher.model.startswith(_LITELLM)
+
+
+def _transport(run: Run, teacher: Teacher, index: int, key: str | None) -> AbstractAsyncContextManager[Transport]:
+    if teacher.recorded is not None:
+        return _recordings(run, teacher, index)
+    if teacher.model == TINY:
+        return TinyTeacher()
+    if _is_litellm(teacher):
+        from teachers.litellm_provider import LiteLLMProvider
+
+        return LiteLLMProvider()
+    return OpenAIEndpoint(teacher.base_url, api_key=key, connections=teacher.window)
+
+
+def _recordings(run: Run, teacher: Teacher, index: int) -> Recordings:
+    source, recorded = recorded_source(teacher, index, run.recipe_path.parent), teacher.recorded
+    assert source is not None
+    assert recorded is not None
+    texts: dict[str, list[str]] = {}
+    for row, (where, values) in enumerate(source.rows()):
+        value = column(values, recorded.columns.text, where, f"{source.key}.columns.text")
+        match = str(row) if recorded.match == "row" else _match(recorded, values, where, source)
+        texts.setdefault(match, []).extend(_texts(value, where, source))
+    return Recordings(teacher.label, texts)
+
+
+def _match(recorded: Recorded, values: Any, where: str, source: Source) -> str:
+    name = recorded.columns.match or recorded.match
+    return str(column(values, name, where, f"{source.key}.columns.match")).strip()
+
+
+def _texts(value: Any, where: str, source: Source) -> list[str]:
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise UserError(where, f"{source.key}.columns.text", "must hold a text or a list of texts")
+    return texts
+
+
+def _asks(run: Run, teacher: Teacher, transport: object) -> Iterator[tuple[Problem, Ask | None]]:
+    for problem in read_table(run.table("problems"), Problem):
+        yield problem, _ask(run, teacher, transport, problem)
+
+
+def _ask(run: Run, teacher: Teacher, transport: object, problem: Problem) -> Ask | None:
+    label = f"{problem.id} at {teacher.label}"
+    messages = run.messages(problem)
+    if isinstance(transport, Recordings):
+        assert teacher.recorded is not None
+        key = {"row": str(problem.row), "id": problem.id, "question": problem.question}[teacher.recorded.match]
+        return transport.ask(key, messages, samples=teacher.samples, label=label)
+    assert teacher.model is not None
+    model = teacher.model.removeprefix(_LITELLM)
+    return Ask.of(model, messages, teacher.sampling.on_the_wire(), samples=teacher.samples or 1, label=label)
+
+
+def read_generations(run: Run) -> Taught:
+    """Write ``generations.parquet``: every sample wanted, problem by problem, teacher by teacher."""
+    recipe = run.recipe
+    outcomes: Counter[str] = Counter()
+    tokens: dict[str, list[int]] = {teacher.label: [0, 0] for teacher in recipe.teacher}
+    models: dict[str, set[str]] = {teacher.label: set() for teacher in recipe.teacher}
+    recordings = {
+        teacher.label: _recordings(run, teacher, index) if teacher.recorded is not None else None
+        for index, teacher in enumerate(recipe.teacher)
+    }
+    with (
+        Ledger(run.ledger, must_exist=True) as ledger,
+        TableWriter(run.table("generations"), Generation) as table,
+        TableWriter(run.table(".rejected/generations"), Rejected) as rejected,
+    ):
+        for problem in read_table(run.table("problems"), Problem):
+            for teacher in recipe.teacher:
+                ask = _ask(run, teacher, recordings[teacher.label], problem)
+                if ask is not None:
+                    for total, more in enumerate(ledger.tokens(ask.digest)):
+                        tokens[teacher.label][total] += more
+                for generation in _generations(problem, teacher, ask, ledger):
+                    outcomes[generation.outcome] += 1
+                    table.write(generation)
+                    if generation.model:
+                        models[teacher.label].add(generation.model)
+                    if generation.outcome in MISSING:
+                        rejected.write(_rejection(generation))
+    return Taught(
+        _funnel(outcomes),
+        {teacher.label: _usage(teacher, *tokens[teacher.label]) for teacher in recipe.teacher},
+        {label: sorted(found) for label, found in models.items()},
+    )
+
+
+MISSING = ("provider_error", "timeout", "not_recorded")
+"""Outcomes of generations that have no text."""
+
+
+def _generations(problem: Problem, teacher: Teacher, ask: Ask | None, ledger: Ledger) -> Iterator[Generation]:
+    if ask is None:
+        missing = Reply(b"", 0, "provider_error", error="nothing is recorded for this problem")
+        yield _generation(problem, teacher, missing, outcome="not_recorded")
+        return
+    for reply in ledger.replies(ask.digest, ask.samples):
+        yield _generation(problem, teacher, reply, outcome=reply.outcome)
+
+
+def _generation(problem: Problem, teacher: Teacher, reply: Reply, *, outcome: str) -> Generation:
+    return Generation(
+        id=f"{problem.id}/{teacher.label}/{reply.sample}",
+        problem_id=problem.id,
+        teacher=teacher.label,
+        model=reply.model,
+        sample=reply.sample,
+        request_sha256=reply.digest.hex(),
+        outcome=outcome,
+        finish_reason=reply.finish_reason,
+        text=reply.text,
+        reasoning=reply.reasoning,
+        completion_tokens=reply.completion_tokens,
+        error=reply.error,
+    )
+
+
+def _rejection(generation: Generation) -> Rejected:
+    return Rejected("generations", generation.outcome, generation.problem_id, generation.id, generation.error)
+
+
+def _funnel(outcomes: Counter[str]) -> Funnel:
+    rejected = {outcome: outcomes[outcome] for outcome in MISSING if outcomes[outcome]}
+    total = outcomes.total()
+    return Funnel("generations", "samples", total, total - sum(rejected.values()), rejected)
+
+
+def _usage(teacher: Teacher, prompt_tokens: int, completion_tokens: int) -> Usage:
+    usd: float | None = None
+    if isinstance(teacher.price, Price):
+        usd = (prompt_tokens * teacher.price.input + completion_tokens * teacher.price.output) / 1e6
+    elif teacher.price == "unmetered" or teacher.model == TINY or teacher.recorded is not None:
+        usd = 0.0
+    return Usage(prompt_tokens, completion_tokens, usd)

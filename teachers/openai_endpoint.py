@@ -1,0 +1,62 @@
+"""OpenAI-compatible endpoints (OpenAI, vLLM, most gateways) over aiohttp, with bytes that are serialised once."""
+
+import asyncio
+from types import TracebackType
+
+import aiohttp
+
+from teachers.asking import parse_retry_after
+from teachers.records import Ask
+from teachers.wire import RawResponse
+
+
+class OpenAIEndpoint:
+    """A chat-completions endpoint; use as an asynchronous context manager.
+
+    Args:
+        base_url: As in ``https://api.openai.com/v1``.
+        api_key: Sent as a bearer token; ``None`` for a server that wants none.
+        connections: At most this many at once.
+    """
+
+    def __init__(self, base_url: str, *, api_key: str | None, connections: int) -> None:
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._secret = api_key.encode() if api_key else None
+        self._headers = {"Content-Type": "application/json"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._connections = connections
+
+    async def __aenter__(self) -> "OpenAIEndpoint":
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+            headers=self._headers,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+        await asyncio.sleep(0)  # lets transports close before the loop does
+
+    async def send(self, ask: Ask, first_sample: int, n: int) -> RawResponse:
+        """One attempt at `n` choices.
+
+        Raises:
+            OSError: The connection was refused, reset, or ended in mid-reply.
+        """
+        try:
+            async with self._session.post(self._url, data=ask.body(n), allow_redirects=False) as response:
+                body = await response.read()
+                retry_after = parse_retry_after(response.headers.get("Retry-After"))
+                return RawResponse(response.status, self._redact(response.status, body), retry_after)
+        except aiohttp.ClientError as error:
+            raise ConnectionError(type(error).__name__ if not str(error) else str(error)) from error
+
+    def _redact(self, status: int, body: bytes) -> bytes:
+        """Some endpoints quote the key in their error texts."""
+        if status == 200 or self._secret is None:
+            return body
+        return body.replace(self._secret, b"[api key]")

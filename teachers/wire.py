@@ -1,0 +1,137 @@
+"""The chat-completions wire format: from a raw response to an outcome, and from its bytes to replies.
+
+Both are pure functions of status and bytes, so what the ledger holds can be read again by a better parser for nothing.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from teachers.records import Outcome, Reply
+
+Kind = Literal["answered", "retry", "late", "unreachable", "throttled", "terminal", "fatal"]
+
+_RETRY = frozenset({408, 409, 425, 500, 502, 503, 504, 520, 522, 524, 529})
+_FATAL = {401: "api_key_env", 403: "api_key_env", 404: "model"}
+_EXCERPT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class RawResponse:
+    """What came over the wire, before anything reads it.
+
+    Attributes:
+        status: HTTP status; 0 when no response came at all.
+        body: The raw bytes.
+        retry_after: Seconds the endpoint asks to wait.
+    """
+
+    status: int
+    body: bytes
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a raw response amounts to.
+
+    Attributes:
+        kind: ``answered``; ``retry`` (the fault may pass), ``late`` (no reply within the deadline) and ``unreachable``
+            (no reply at all), each one attempt of several; ``throttled`` (asked too fast: not an attempt);
+            ``terminal`` (this row will never be answered); ``fatal`` (no row will).
+        choices: Samples in it.
+        error: Where it is no answer, why, in a line.
+        mend: For ``fatal``: the recipe's key under ``teacher`` to look at.
+    """
+
+    kind: Kind
+    choices: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str = ""
+    mend: str = ""
+
+
+def read_response(raw: RawResponse) -> Reading:
+    """Classify a raw response; never raises."""
+    if raw.status == 200:
+        return _read_success(raw.body)
+    error = f"HTTP {raw.status}: {_error_text(raw.body)}"
+    if raw.status == 429:
+        return _read_throttled(raw.body, error)
+    if raw.status in _RETRY or raw.status >= 500:
+        return Reading("retry", error=error)
+    if raw.status in _FATAL:
+        return Reading("fatal", error=error, mend=_FATAL[raw.status])
+    return Reading("terminal", error=error)
+
+
+def read_replies(digest: bytes, first_sample: int, body: bytes, *, seq: int) -> list[Reply]:
+    """Read every sample of a response that `read_response` called answered."""
+    message = json.loads(body)
+    choices = message["choices"]
+    usage = message.get("usage") or {}
+    alone = usage.get("completion_tokens") if len(choices) == 1 else None
+    return [
+        _reply(digest, first_sample + index, choice, str(message.get("model") or ""), alone, seq)
+        for index, choice in enumerate(choices)
+    ]
+
+
+def _read_success(body: bytes) -> Reading:
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return Reading("retry", error=f"HTTP 200 with broken JSON: {_excerpt(body)}")
+    choices = message.get("choices") if isinstance(message, dict) else None
+    if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
+        return Reading("retry", error=f"HTTP 200 without choices: {_error_text(body)}")
+    usage = message.get("usage") or {}
+    return Reading(
+        "answered",
+        choices=len(choices),
+        prompt_tokens=int(usage.get("prompt_tokens") or 0),
+        completion_tokens=int(usage.get("completion_tokens") or 0),
+    )
+
+
+def _read_throttled(body: bytes, error: str) -> Reading:
+    if b"insufficient_quota" in body:
+        return Reading("fatal", error=error, mend="api_key_env")
+    return Reading("throttled", error=error)
+
+
+def _is_choice(choice: object) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+
+
+def _reply(digest: bytes, sample: int, choice: dict[str, Any], model: str, tokens: int | None, seq: int) -> Reply:
+    message = choice["message"]
+    finish = choice.get("finish_reason")
+    refused = bool(message.get("refusal")) or finish == "content_filter"
+    outcome: Outcome = "refused" if refused else "truncated" if finish == "length" else "ok"
+    return Reply(
+        digest=digest,
+        sample=sample,
+        outcome=outcome,
+        text=message.get("content") or message.get("refusal") or "",
+        reasoning=message.get("reasoning_content") or message.get("reasoning") or "",
+        finish_reason=finish,
+        model=model,
+        completion_tokens=tokens,
+        seq=seq,
+    )
+
+
+def _error_text(body: bytes) -> str:
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return _excerpt(body)
+    error = message.get("error", message) if isinstance(message, dict) else message
+    text = error.get("message") if isinstance(error, dict) else error
+    return _excerpt(str(text).encode())
+
+
+def _excerpt(body: bytes) -> str:
+    return " ".join(body[:_EXCERPT].decode(errors="replace").split())
