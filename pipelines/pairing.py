@@ -25,11 +25,20 @@ def pair(judged: Sequence[Judged], config: Pairs) -> list[Match]:
     distinct: dict[tuple[str, str], Match] = {}
     for right in _by_outcome(judged, "pass"):
         for wrong in _by_outcome(judged, "fail"):
-            if not config.same_teacher or right.generation.teacher == wrong.generation.teacher:
-                distinct.setdefault((right.text, wrong.text), (right, wrong))
+            distinct.setdefault((right.text, wrong.text), (right, wrong))
     preference = _preference(judged, config.policy)
-    ranked = sorted(distinct.values(), key=lambda match: (*preference(match), order[id(match[1])], order[id(match[0])]))
+    ranked = sorted(
+        _allowed(list(distinct.values()), config.teachers),
+        key=lambda match: (*preference(match), order[id(match[1])], order[id(match[0])]),
+    )
     return ranked[: config.per_problem]
+
+
+def _allowed(matches: list[Match], teachers: str) -> list[Match]:
+    same = [match for match in matches if match[0].generation.teacher == match[1].generation.teacher]
+    if teachers == "same" or (teachers == "prefer_same" and same):
+        return same
+    return matches
 
 
 def _by_outcome(judged: Sequence[Judged], outcome: str) -> list[Judged]:
