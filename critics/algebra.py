@@ -1,13 +1,12 @@
 r"""Comparing two expressions by computer algebra: what runs inside a worker process that may be killed.
 
-Math-Verify (github.com/huggingface/Math-Verify) reads the LaTeX; its own comparison is one witness, evaluation to sixty digits
-the other. Constants are decided by evaluation alone, for Math-Verify calls ``1/2^{99}`` and ``1/2^{98}`` equal. For expressions
-with variables, both must agree on a difference before it counts as one. Nothing here guards against running for ever or out
-of memory: whoever starts the worker does.
+Math-Verify (github.com/huggingface/Math-Verify) reads the LaTeX; its own comparison is one witness, evaluation to sixty
+digits the other. Constants are decided by evaluation alone, for Math-Verify calls ``1/2^{99}`` and ``1/2^{98}`` equal.
+For expressions with variables, both must agree on a difference before it counts as one. Nothing here guards against
+running for ever or out of memory: whoever starts the worker does.
 """
 
 import logging
-import resource
 import sys
 from typing import Any
 
@@ -20,10 +19,12 @@ _POINTS = ("7/5", "23/11", "31/13", "17/29", "41/37", "53/19", "61/23", "71/43")
 
 def start_worker(memory_mb: int) -> None:
     """Bound the worker's memory and load what it needs, so that no task's clock pays for it."""
-    if sys.platform != "darwin":  # macOS refuses to bound the address space
+    if sys.platform == "linux":  # macOS refuses to bound the address space, and Windows has no such call
+        import resource  # absent on Windows
+
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
     logging.disable(logging.WARNING)  # Math-Verify warns that its own timeouts are off: ours kill the process
-    import math_verify  # noqa: F401, PLC0415 - half a second
+    import math_verify  # noqa: F401 - half a second
 
 
 def compare_by_algebra(gold: str, answer: str) -> Judgement:
@@ -45,7 +46,7 @@ def _leaf(gold: str, answer: str) -> Judgement:
 
 
 def _parse(text: str) -> Any:
-    from math_verify import LatexExtractionConfig, parse  # noqa: PLC0415 - loaded once by the worker
+    from math_verify import LatexExtractionConfig, parse
 
     strict = [LatexExtractionConfig(boxed_match_priority=0, try_extract_without_anchor=False)]
     boxed = f"\\boxed{{{tidy(text)}}}"
@@ -54,13 +55,13 @@ def _parse(text: str) -> Any:
 
 
 def _verify(gold: Any, answer: Any) -> bool:
-    from math_verify import verify  # noqa: PLC0415
+    from math_verify import verify
 
     return bool(verify(gold, answer, timeout_seconds=None, raise_on_error=True))
 
 
 def _compare(gold: Any, answer: Any, gold_text: str, answer_text: str) -> Judgement:
-    from sympy import Eq, Expr, I, Symbol  # noqa: PLC0415
+    from sympy import Eq, Expr
 
     if isinstance(gold, Eq) and isinstance(answer, Eq):
         return _compare_equations(gold, answer)
@@ -68,7 +69,7 @@ def _compare(gold: Any, answer: Any, gold_text: str, answer_text: str) -> Judgem
     if not isinstance(gold, Expr) or not isinstance(answer, Expr):
         same = type(gold) is type(answer) and _verify(gold, answer)
         return ("pass", "equal") if same else ("unjudged", "kinds_differ")
-    gold, answer = (side.subs({old: I if old.name == "i" else Symbol(old.name) for old in side.free_symbols}) for side in (gold, answer))
+    gold, answer = _plain_symbols(gold), _plain_symbols(answer)
     if gold.free_symbols != answer.free_symbols:
         return "unjudged", "variables_differ"
     near = _tolerance(gold_text, answer_text)
@@ -78,9 +79,16 @@ def _compare(gold: Any, answer: Any, gold_text: str, answer_text: str) -> Judgem
     return _compare_functions(gold, answer, near)
 
 
+def _plain_symbols(expression: Any) -> Any:
+    """The same expression in symbols without assumptions, ``i`` as the imaginary unit."""
+    from sympy import I, Symbol
+
+    return expression.subs({old: I if old.name == "i" else Symbol(old.name) for old in expression.free_symbols})
+
+
 def _right_side(expression: Any) -> Any:
     """The value of ``x = …`` or ``f(x) = …``."""
-    from sympy import Eq, Symbol  # noqa: PLC0415
+    from sympy import Eq, Symbol
 
     if isinstance(expression, Eq) and (isinstance(expression.lhs, Symbol) or expression.lhs.is_Function):
         return expression.rhs
@@ -129,19 +137,20 @@ def _compare_functions(gold: Any, answer: Any, near: tuple[float, float]) -> Jud
 
 
 def _at_points(gold: Any, answer: Any, sign: int, near: tuple[float, float]) -> list[Judgement]:
-    from sympy import Rational  # noqa: PLC0415
+    from sympy import Rational
 
     symbols = sorted(gold.free_symbols, key=str)
     found = []
     for shift in range(3):
-        values = {symbol: sign * Rational(_POINTS[(shift + 3 * at) % len(_POINTS)]) + at for at, symbol in enumerate(symbols)}
+        points = [sign * Rational(_POINTS[(shift + 3 * at) % len(_POINTS)]) + sign * at for at in range(len(symbols))]
+        values = dict(zip(symbols, points, strict=True))
         found.append(_compare_numbers(gold.subs(values), answer.subs(values), near))
     return [judgement for judgement in found if judgement]
 
 
 def _compare_equations(gold: Any, answer: Any) -> Judgement:
     """Two equations are one where their sides' differences are proportional; only linear ones differ clearly."""
-    from sympy import Poly, simplify  # noqa: PLC0415
+    from sympy import Poly, simplify
 
     one, other = gold.lhs - gold.rhs, answer.lhs - answer.rhs
     symbols = sorted(one.free_symbols, key=str)

@@ -1,7 +1,7 @@
 """Plain arithmetic, exactly: text such as ``( ( 17.0 + 15.0 ) / 28.0 )`` or ``\\frac{3}{4}`` to a fraction.
 
-Whatever is more than numbers, ``+ - * / //`` and brackets is not plain, and the answer is ``None``. Powers are left out on
-purpose: they are the only operation here whose result can outgrow the text that asks for it.
+Whatever is more than numbers, ``+ - * / //`` and brackets is not plain, and the answer is ``None``. Powers are left out
+on purpose: they are the only operation here whose result can outgrow the text that asks for it.
 """
 
 import ast
@@ -15,7 +15,7 @@ _LATEX = (
     (re.compile(r"\\frac\s*(\d)\s*(\d)(?!\d)"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\frac\s*(\d)\s*\{"), r"\\frac{\1}{"),
     (re.compile(r"(\\frac\s*\{[^{}]*\})\s*(\d)"), r"\1{\2}"),
-    (re.compile(r"\\times|\\cdot|\\ast|[×·∙]|(?<=[\d)])\s*[xX]\s*(?=[\d(.])"), "*"),
+    (re.compile(r"\\times|\\cdot|\\ast|[×·∙]|(?<=[\d)])\s*[xX]\s*(?=[\d(.])"), "*"),  # noqa: RUF001 - times signs
     (re.compile(r"\\div|÷"), "/"),
     (re.compile("[−–]"), "-"),  # noqa: RUF001 - the minus and the dash that models print
 )
@@ -28,7 +28,7 @@ _PLAIN = re.compile(r"[\d+\-*/() ]+")
 
 
 def plain(text: str) -> str:
-    r"""``text`` with LaTeX, currency signs, typographic operators and thousands separators rewritten as plain arithmetic."""
+    r"""``text`` with LaTeX, currency signs, typographic operators and thousands separators made plain."""
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
     text = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text.strip())

@@ -1,11 +1,12 @@
 """Multiple choice: which option a reply names, by letter, by text or by both, and whether it is the gold one.
 
-Enters: a reply, the options in the order they were shown, the gold (an option's text, its letter, or its number counted from
-one). Leaves: a `Verdict` whose ``answer`` is the option's text as the menu has it.
+Enters: a reply, the options in the order they were shown, the gold (an option's text, its letter, or its number
+counted from one). Leaves: a `Verdict` whose ``answer`` is the option's text as the menu has it.
 
-The reply's last explicit answer counts; a reply that is nothing but an option counts too. A letter and a text that name different
-options are unjudged, and so is everything that is not on the menu, names several options, or is only a letter where the letters
-were not ours (``letters=False``: the model saw the options in another order, so its letters say nothing).
+The reply's last explicit answer counts; a reply that is nothing but an option counts too. A letter and a text that
+name different options are unjudged, and so is everything that is not on the menu, names several options, or is only a
+letter where the letters were not ours (``letters=False``: the model saw the options in another order, so its letters
+say nothing).
 """
 
 import re
@@ -17,7 +18,10 @@ from critics.quantity import unwrap
 from critics.verdict import Verdict
 
 CRITIC = "choice"
-_LETTERED = re.compile(r"(?:(?:option|choice|letter)\s+)?(?:\(([A-Za-z])\)[.:]?|([A-Za-z])[).:]|([A-Za-z]))(?=\s|$)\s*(.*)", re.I | re.S)
+_LETTERED = re.compile(
+    r"(?:(?:option|choice|letter)\s+)?(?:\(([A-Z])\)[.:]?|([A-Z])[).:]|([A-Z]))(?=\s|$)\s*(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 _LETTER_INSIDE = re.compile(r"\(([A-Za-z])\)")
 _CLAUSE_END = re.compile(r"[,.;:(!\n]|\s-\s|\s(?:because|since|as|which|so)\s")
 
@@ -49,26 +53,26 @@ def judge_choice(
     if isinstance(chosen, str):
         return Verdict(CRITIC, "unjudged", chosen if found else "no_answer")
     same = menu[chosen] == menu[right]
-    return Verdict(CRITIC, "pass" if same else "fail", "equal" if same else "different", choices[menu.index(menu[chosen])])
+    return Verdict(
+        CRITIC, "pass" if same else "fail", "equal" if same else "different", choices[menu.index(menu[chosen])]
+    )
 
 
 def _resolve_gold(gold: str, menu: list[str]) -> int | None:
     if _plain(gold) in menu:
         return menu.index(_plain(gold))
     label = gold.strip().strip("().").upper()
-    if label.isdigit():
-        place = int(label) - 1
-    else:
-        place = string.ascii_uppercase.find(label) if len(label) == 1 else -1
+    labels = string.ascii_uppercase if label.isalpha() else "123456789"
+    place = labels.find(label) if len(label) == 1 else -1
     return place if 0 <= place < len(menu) else None
 
 
 def _resolve(said: str, menu: list[str], *, letters: bool) -> int | str:
     """The option that ``said`` names, or why it names none."""
-    by_whole = _by_text(said, menu)
-    lettered = None if by_whole is not None else _LETTERED.fullmatch(said.strip())
-    if lettered is None:
-        return by_whole if by_whole is not None else _off_menu(said, menu)
+    lettered = _LETTERED.fullmatch(said.strip())
+    if lettered is None or (lettered[3] and lettered[4].strip()):  # "a bridge": an article
+        by_whole = _by_text(said, menu)
+        return _off_menu(said, menu) if by_whole is None else by_whole
     letter = next(group for group in lettered.groups()[:3] if group)
     place = string.ascii_lowercase.find(letter.lower())
     rest = lettered[4].strip(" .:-")

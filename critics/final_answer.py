@@ -1,16 +1,17 @@
 r"""Reading the final answer from a reply.
 
-Strict by default: the last ``\boxed{…}``, then explicit phrases ("the answer is 5", "Answer: 5", "#### 5"), and only where
-the caller asks for it the last number of the text. A trace without an explicit answer has none: taking any number from its
-body is the most common way to a false positive.
+Strict by default: the last ``\boxed{…}``, then explicit phrases ("the answer is 5", "Answer: 5", "#### 5"), and only
+where the caller asks for it the last number of the text. A trace without an explicit answer has none: taking any
+number from its body is the most common way to a false positive.
 
 Rules of reading, each for a case seen in real replies:
 
-1. The last box wins, for models correct themselves ("\boxed{7}, but finally \boxed{12}"). Boxes joined by nothing but a
-   comma, "and" or "or" are one answer in several parts.
+1. The last box wins, for models correct themselves ("\boxed{7}, but finally \boxed{12}"). Boxes joined by nothing but
+   a comma, "and" or "or" are one answer in several parts.
 2. A box that never closes is a reply that was cut off: no answer, rather than the box before it.
 3. With ``</think>``, only what follows it is the reply; an unfinished ``<think>`` has no answer.
-4. The last phrase wins; "the answer is not …" and a marker followed by a question ("Final Answer: How many …?") are no answer.
+4. The last phrase wins; "the answer is not …" and a marker followed by a question ("Final Answer: How many …?") are
+   no answer.
 5. An explicit phrase after the last box is kept as the rival: the two may contradict each other.
 """
 
@@ -24,15 +25,18 @@ Rule = Literal["boxed", "phrase", "last_number"]
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[^\s}])")
 _JOINED = re.compile(r"[ \t$]*(?:[,;]|,?[ \t]*\b(?:and|or)\b)[ \t$]*")
 _MARKER = re.compile(
-    r"\banswer(?:\s+to\s+[^.:\n]{1,120}?)?\**\s*(?:\b(?:is|are|would be|should be|will be|equals)\b\s*:?|[:=])\s*\**:?\s*",
+    r"\banswer(?:\s+to\s+[^.:\n]{1,120}?)?\**\s*"
+    r"(?:\b(?:is|are|would be|should be|will be|equals)\b\s*:?|[:=])\s*\**:?\s*",
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?=[-$\d.\\(])(?!\d+[.)][ \t]+[A-Za-z])", re.MULTILINE)
 _MATHS = re.compile(r"\$(?=[^$]*[\\^_{}a-zA-Z])([^$]+)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_SENTENCE_END = re.compile(r"[.!](?=\s|$|\*)|\n")
+_SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bDr)(?<!\bSt)[.!](?=\s|$|\*)|\n")
 _NEGATED = re.compile(r"(?:still\s+)?(?:not\b|n't\b|unknown|unclear|undetermined)", re.IGNORECASE)
-_DIGITS = r"[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s?/\s?\d+)?(?:\s?\\?%|\s(?!(?:and|at|but|by|for|in|on|or|to)\b)[A-Za-z]+)?"
-_NUMBER = re.compile(rf"\d+(?::\d+)+|(?<![\w.,)])[-−]{_DIGITS}|{_DIGITS}")  # noqa: RUF001 - a clock is one number, not two
+_VALUE = r"[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
+_UNIT = r"(?:\s?\\?%|\s(?!(?:a|an|and|at|but|by|for|in|on|or|the|to)\b)[A-Za-z]+)?"
+_SUM = rf"(?:\(\s?)*{_VALUE}(?:\s?\)*\s?[-+*/×÷]\s?\(*\s?-?{_VALUE})*(?:\s?\))*"  # noqa: RUF001 - 512 + 471 is one answer, and so is (7 * 3) + 1
+_NUMBER = re.compile(rf"\d+(?::\d+)+|(?<![\w.,)])[-−]{_SUM}{_UNIT}|{_SUM}{_UNIT}")  # noqa: RUF001 - and so is a clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,13 @@ class FinalAnswer:
         text: The answer's own words, trimmed of markup around it.
         rule: The rule that found it.
         rival: An explicit phrase after the box that may say something else; ``None`` where there is none.
+        nearby: Where the last number was taken, the other numbers of its sentence: one of them may be meant.
     """
 
     text: str
     rule: Rule
     rival: str | None = None
+    nearby: tuple[str, ...] = ()
 
 
 def read_answer(text: str, rules: Sequence[Rule] = ("boxed", "phrase")) -> FinalAnswer | None:
@@ -67,8 +73,8 @@ def read_answer(text: str, rules: Sequence[Rule] = ("boxed", "phrase")) -> Final
             return FinalAnswer(answer, rule, _phrase(text[end:])) if answer else None
         if rule == "phrase" and (phrase := _phrase(text)):
             return FinalAnswer(phrase, rule)
-        if rule == "last_number" and (numbers := _NUMBER.findall(text)):
-            return FinalAnswer(_trim(numbers[-1]), rule)
+        if rule == "last_number" and (numbers := _last_numbers(text)):
+            return FinalAnswer(numbers[-1], rule, nearby=numbers[:-1])
     return None
 
 
@@ -90,7 +96,7 @@ def _last_boxes(text: str) -> tuple[str, int] | None:
 
 
 def _closing(text: str, start: int) -> int:
-    r"""Where the argument that begins at ``start`` ends; -1 where its braces never balance. ``\boxed 5`` takes one character."""
+    r"""Where the argument at ``start`` ends; -1 where its braces never balance. ``\boxed 5`` takes one character."""
     if text[start] != "{":
         return start + 1
     depth = 0
@@ -114,6 +120,14 @@ def _phrase(text: str) -> str | None:
         span = rest[: end.start()] if end else rest
         return None if span.rstrip("*").endswith("?") else _trim(span) or None
     return None
+
+
+def _last_numbers(text: str) -> tuple[str, ...]:
+    """The numbers of the last sentence that has any."""
+    for sentence in reversed(re.split(r"(?<=[.!?])\s|\n", text)):
+        if numbers := [_trim(number) for number in _NUMBER.findall(sentence)]:
+            return (*re.findall(_VALUE, numbers[-1])[:-1], *numbers)
+    return ()
 
 
 def _trim(span: str) -> str:

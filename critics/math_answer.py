@@ -1,11 +1,13 @@
-"""Is the final answer equal to the gold one? Exact where both are numbers, by algebra in killable workers where they are not.
+r"""Is the final answer equal to the gold one? Exact for numbers, by algebra in killable workers for the rest.
 
-Enters: (gold, reply) pairs. Leaves: one `Verdict` a pair, in order. The gold may be a bare answer (``18``, ``\\\\frac{1}{2}``),
-an equation such as SVAMP's ``( 84.0 / 2.0 )``, or a solution that ends in ``#### 18`` or ``\\\\boxed{18}``.
+Enters: (gold, reply) pairs. Leaves: one `Verdict` a pair, in order. The gold may be a bare answer (``18``,
+``\frac{1}{2}``), an equation such as SVAMP's ``( 84.0 / 2.0 )``, or a solution that ends in ``#### 18`` or
+``\boxed{18}``.
 
-Only a clear difference is ``fail``. Reasons of ``unjudged``: ``gold_unreadable``, ``no_answer``, ``contradiction`` (the box and a
-later phrase say different things), ``timeout``, ``crashed`` (the worker died or ran out of memory), ``unparsable``, and those of
-`critics.quantity`, `critics.structure` and `critics.algebra`, which say when a difference is clear.
+Only a clear difference is ``fail``. Reasons of ``unjudged``: ``gold_unreadable``, ``no_answer``, ``contradiction``
+(the box and a later phrase say different things), ``timeout``, ``crashed`` (the worker died or ran out of memory),
+``unparsable``, and those of `critics.quantity`, `critics.structure` and `critics.algebra`, which say when a
+difference is clear.
 """
 
 from collections import deque
@@ -30,9 +32,9 @@ _LEAST_MEMORY_MB = 512  # the algebra system alone takes most of it
 
 
 def canonical_answer(text: str, rules: Sequence[Rule] = ("boxed", "phrase")) -> str | None:
-    """The final answer of a reply in the form that votes are counted by, or ``None`` where it has none.
+    r"""The final answer of a reply in the form that votes are counted by, or ``None`` where it has none.
 
-    Equal numbers read the same (``0.5``, ``1/2``, ``\\\\frac12``); a reply that contradicts itself has no answer.
+    Equal numbers read the same (``0.5``, ``1/2``, ``\frac12``); a reply that contradicts itself has no answer.
     """
     found = read_answer(text, rules)
     if found is None:
@@ -67,7 +69,9 @@ class MathAnswer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._pool:
             self._pool.stop()
             self._pool.join()
@@ -94,7 +98,10 @@ class MathAnswer:
         if found.rival and _canonical(found.rival) != answer:
             return answer, ("unjudged", "contradiction")
         try:
-            return answer, compare_answers(expected, found.text, plain_leaf)
+            judgement = compare_answers(expected, found.text, plain_leaf)
+            if judgement[0] == "fail" and any(_is_plainly(expected, number) for number in found.nearby):
+                judgement = ("unjudged", "several_answers")
+            return answer, judgement
         except NeedsAlgebra:
             return answer, self._schedule(expected, found.text)
 
@@ -107,7 +114,9 @@ class MathAnswer:
                 initargs=(self._memory_mb,),
                 context=get_context("spawn"),
             )
-        future: Future[Judgement] = self._pool.schedule(compare_by_algebra, args=(gold, answer), timeout=self._timeout_s)
+        future: Future[Judgement] = self._pool.schedule(
+            compare_by_algebra, args=(gold, answer), timeout=self._timeout_s
+        )
         return future
 
     def _end(self, answer: str | None, pending: Judgement | Future[Judgement]) -> Verdict:
@@ -138,6 +147,13 @@ def read_gold(gold: str) -> str | None:
     elif found := read_answer(gold):
         gold = found.text
     return gold.strip() or None
+
+
+def _is_plainly(gold: str, number: str) -> bool:
+    try:
+        return compare_answers(gold, number, plain_leaf)[0] == "pass"
+    except NeedsAlgebra:
+        return False
 
 
 def _is_done(pending: Judgement | Future[Judgement]) -> bool:

@@ -1,13 +1,14 @@
 """One number as people write it, with its unit, and when two of them clearly differ.
 
-Enters: a final answer such as ``$18 per day``, ``50%``, ``(7 * 36) = 252`` or ``12 feet``. Leaves: a `Quantity`, or ``None``
-where the text is not one number. `compare` answers with the three outcomes:
+Enters: a final answer such as ``$18 per day``, ``50%``, ``(7 * 36) = 252`` or ``12 feet``. Leaves: a `Quantity`, or
+``None`` where the text is not one number. `compare` answers with the three outcomes:
 
 - equal values pass. A gold without a unit leaves the unit to the question, so ``18 dollars`` meets a gold of ``18``;
-- *rounded*: one of the two is written with decimals and could be the other, rounded or cut off. An integer against an exact
-  fraction is no rounding;
+- *rounded*: one of the two is written with decimals and could be the other, rounded or cut off. An integer against an
+  exact fraction is no rounding;
 - *units*, *percent*: the values differ, but by a conversion between units that one side leaves unsaid;
-- *hedged*: "about 50", "1/4 as much as the pool": the number is not the whole claim;
+- *hedged*: "about 50", "1/4 as much as the pool", a whole sentence around one number: the number is not the whole
+  claim;
 - what is left differs clearly, and fails.
 """
 
@@ -30,25 +31,43 @@ _UNITS = {
     "volume": {"cup": 1, "pint": 2, "quart": 4, "gallon": 16},
     "count": {"one": 1, "dozen": 12},
 }
-_SAME = {
-    **{"$": "dollar", "£": "dollar", "€": "dollar", "usd": "dollar", "penny": "cent", "pennies": "cent", "¢": "cent"},
-    **{"sec": "second", "min": "minute", "hr": "hour", "feet": "foot", "ft": "foot", "inches": "inch"},
-    **{"millimeter": "mm", "centimeter": "cm", "kilometer": "km", "metre": "meter", "kilometre": "km"},
-    **{"kilogram": "kg", "kilo": "kg", "oz": "ounce", "lb": "pound", "milliliter": "ml", "litre": "liter"},
+_NAMES = {
+    "dollar": "$ £ € usd",
+    "cent": "¢ penny pennies",
+    "second": "sec",
+    "minute": "min",
+    "hour": "hr",
+    "foot": "feet ft",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "meter": "metre",
+    "km": "kilometer kilometre",
+    "kg": "kilogram kilo",
+    "ounce": "oz",
+    "pound": "lb",
+    "ml": "milliliter",
+    "liter": "litre",
 }
+_SAME = {name: unit for unit, names in _NAMES.items() for name in names.split()}
 _UNIT_OF = {unit: dimension for dimension, units in _UNITS.items() for unit in units}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
 _NUMBER_WORDS = {**{word: str(value) for value, word in enumerate(_WORDS)}, "half": "1/2"}
-_ABOUT = re.compile(r"(?:(approximately|about|around|roughly|nearly|almost|over|~|≈|\\approx)|exactly|only|just|a total of)\s*", re.I)
+_ABOUT = re.compile(
+    r"(?:(approximately|about|around|roughly|nearly|almost|over|~|≈|\\approx)|exactly|only|just|a total of)\s*",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"(?P<sum>[\d\s.,+\-*/()$£€×÷−]*[\d)])(?P<rest>.*)", re.DOTALL)  # noqa: RUF001
+_LONE_NUMBER = re.compile(r"((?:[A-Za-z][A-Za-z'’.,]*\s+)+)([-$£€]*\d[^\\=]*)")  # noqa: RUF001 - "Becca has 153 cards"
 _RELATIONAL = re.compile(r"\b(?:as|than|of|times|if|or|and|more|less|fewer|but|not|plus|minus|half|after|before)\b")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[A-Za-z]{3,}")
 _VARIABLE = re.compile(r"\s*\\?[A-Za-z]+\s*")
-_UNIT_LIKE = re.compile(r"[%$£€¢,;(]|-?[a-z]{2}|[a-z]-[a-z]|a\s|[a-z]\s[a-z]{2}")  # neither 3:30 nor 4x, which may be "four times" or a term
+_UNIT_LIKE = re.compile(  # neither 3:30 nor 4x, which may be "four times" or a term
+    r"[%$£€¢,;(]|-?[a-z]{2}|[a-z]-[a-z]|a(?:\s|$)|[a-z]\s[a-z]{2}"
+)
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf|mathbf|textit|operatorname)\s*\{([^{}]*)\}")
 _POWER_OF_UNIT = re.compile(_TEXT.pattern + r"\s*\^\s*\{?\s*[23]\s*\}?")
 _DEGREES = re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree|°")
@@ -90,7 +109,7 @@ def read_quantity(text: str) -> Quantity | None:
     text = unwrap(text).replace("\\%", "%")
     while "=" in text:  # x = 5, or 7 * 36 = 252: the last side is what is claimed
         left, _, right = text.partition("=")
-        if evaluate(left) is None and not _VARIABLE.fullmatch(left) and not _PROSE.search(left):
+        if evaluate(left.replace("%", "")) is None and not _VARIABLE.fullmatch(left) and not _PROSE.search(left):
             return None
         text = right.strip()
     about = _ABOUT.match(text)
@@ -98,11 +117,14 @@ def read_quantity(text: str) -> Quantity | None:
     first, _, after = text.partition(" ")
     after = after.removeprefix("an ").removeprefix("a ")  # half an hour
     text = f"{_NUMBER_WORDS[first.lower()]} {after}" if first.lower() in _NUMBER_WORDS else text
+    hedged = bool(about and about[1])
+    if (lone := _LONE_NUMBER.fullmatch(text)) and not any(word in _NUMBER_WORDS for word in lone[1].lower().split()):
+        text, hedged = lone[2], True
     found = _NUMBER.fullmatch(_latex_sum(text))
     value = evaluate(found["sum"]) if found else None
     if value is None or found is None or re.search(r"[\d=^_\\{}]", found["rest"]):
         return None
-    return _with_rest(value, found, hedged=bool(about and about[1]))
+    return _with_rest(value, found, hedged=hedged)
 
 
 def _latex_sum(text: str) -> str:
@@ -163,11 +185,13 @@ def compare(gold: Quantity, answer: Quantity) -> tuple[Outcome, str]:
 def _compare_percent(gold: Quantity, answer: Quantity) -> tuple[Outcome, str]:
     """50 % is one half whoever says so; it meets 50 only where the gold leaves the unit out and 50 can be no ratio."""
     percent, ratio = (gold, answer) if gold.unit == "%" else (answer, gold)
-    if percent.value == 100 * ratio.value or (percent is answer and percent.value == ratio.value and abs(ratio.value) > 1):
+    unsaid = percent is answer and percent.value == ratio.value and abs(ratio.value) > 1
+    if unsaid or percent.value == 100 * ratio.value:
         return "pass", "equal"
     if ratio.value in (percent.value, percent.value * 100):
         return "unjudged", "percent"
-    hundredth = replace(percent, value=percent.value / 100, places=None if percent.places is None else percent.places + 2)
+    decimals = None if percent.places is None else percent.places + 2
+    hundredth = replace(percent, value=percent.value / 100, places=decimals)
     if _rounded(hundredth, ratio):
         return "unjudged", "rounded"
     return _unequal(gold, answer)

@@ -1,8 +1,9 @@
 r"""Is a reply whole? The recipe's cut rules, and what a cut, a limit or a refusal means for the reply.
 
-Enters: a reply with its outcome and finish reason. Leaves: the text that is kept and a `Verdict`. Models that complete rather than
-chat run on into questions of their own ("\n\nQ: There are 15 trees…"); a cut rule is the literal string the kept text ends before.
-A reply that ran into its limit after the cut is whole; one that ran into it without is truncated, and unjudged.
+Enters: a reply with its outcome and finish reason. Leaves: the text that is kept and a `Verdict`. Models that
+complete rather than chat run on into questions of their own ("\n\nQ: There are 15 trees…"); a cut rule is the literal
+string the kept text ends before. A reply that ran into its limit after the cut is whole; one that ran into it without
+is truncated, and unjudged.
 """
 
 from collections.abc import Sequence

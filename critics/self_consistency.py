@@ -1,4 +1,4 @@
-"""Self-consistency: the majority over the final answers of several replies to one question (Wang et al., arXiv 2203.11171).
+"""Self-consistency: the majority over the answers of several replies to one question (Wang et al., arXiv 2203.11171).
 
 Enters: canonical final answers, ``None`` for a reply without one. Leaves: the winner, or a `Verdict` for each reply.
 
@@ -65,7 +65,9 @@ def vote(answers: Sequence[str | None], *, weights: Sequence[float] | None = Non
     return Vote(counts[0][0], "majority", counts, share)
 
 
-def judge_votes(answers: Sequence[str | None], *, weights: Sequence[float] | None = None, min_votes: int = 3) -> list[Verdict]:
+def judge_votes(
+    answers: Sequence[str | None], *, weights: Sequence[float] | None = None, min_votes: int = 3
+) -> list[Verdict]:
     """One verdict a reply: those who voted for the winner pass; the others fail where it holds more than half."""
     outcome = vote(answers, weights=weights, min_votes=min_votes)
     return [_verdict(answer, outcome) for answer in answers]

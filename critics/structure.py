@@ -1,14 +1,14 @@
 r"""Comparing answers part by part: pairs, intervals, lists, matrices, unions; and single expressions without algebra.
 
-Enters: two final answers as text. Leaves: an outcome and a reason. What has parts is taken apart here, by its brackets and
-commas, because a parser of expressions guesses: to one, ``(1,2)`` is an open interval, ``(2,1)`` the empty set, and
-``ABC = BCA``. A single part goes to ``leaf``: `plain_leaf` decides what needs no algebra and raises `NeedsAlgebra` over the rest.
+Enters: two final answers as text. Leaves: an outcome and a reason. What has parts is taken apart here, by its
+brackets and commas, because a parser of expressions guesses: to one, ``(1,2)`` is an open interval and ``ABC = BCA``.
+A single part goes to ``leaf``: `plain_leaf` decides what needs no algebra and raises `NeedsAlgebra` over the rest.
 
 When a difference is clear:
 
 - ordered parts (a pair, an interval, a matrix): one part clearly differs, or their number does;
-- lists in any order: one part of the answer clearly differs from every part of the gold. An incomplete or a hedging list
-  ("7 or 12") is unjudged: it holds a right part;
+- lists in any order: one part of the answer clearly differs from every part of the gold. An incomplete or a hedging
+  list ("7 or 12") is unjudged: it holds a right part;
 - letters of a menu: ``(B)`` is not ``(C)``. Other words that differ may be synonyms: unjudged.
 """
 
@@ -36,15 +36,20 @@ _SAME: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\\gt(?![a-z])"), ">"),
     (re.compile("[−–]"), "-"),  # noqa: RUF001 - typographic minus
     (re.compile("∞"), r"\\infty "),
-    (re.compile("∪"), r"\\cup "),
+    (re.compile("∪"), r"\\cup "),  # noqa: RUF001 - the union, not a letter
     (re.compile("π"), r"\\pi "),
     (re.compile(r"√\s*(\d+)"), r"\\sqrt{\1}"),
     (re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])"), r"\\pi "),
     (re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
 )
 _WORD = re.compile(r"[A-Za-z]{3,}|[A-Z]{2,}")
-_FUNCTIONS = re.compile(r"\\[A-Za-z]+|(?<![A-Za-z])(?:sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|arctan|arcsin|arccos|max|min)(?![A-Za-z])")
-_SEPARATOR = re.compile(r"\s*,\s*(?:and|or)\b\s*|\s*;\s*|\s+(?:and|or)\s+|(?<=\d)\s*,(?!\d{3}(?!\d))\s*|(?<!\d)\s*,\s*|,\s+")
+_FUNCTIONS = re.compile(
+    r"\\[A-Za-z]+|(?<![A-Za-z])(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|max|min)(?![A-Za-z])"
+)
+_SEPARATOR = re.compile(
+    r"\s*,\s*(?:and|or)\b\s*|\s*;\s*|\s+(?:and|or)\s+|"
+    r"(?<=\d)\s*,(?!\d{3}(?!\d))\s*|(?<!\d)\s*,\s*|,\s+"  # a thousands separator is no comma
+)
 _MATRIX = re.compile(r"\\begin\{([pbvBV]?matrix|array)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _BASED = re.compile(r"([0-9A-Z]+)_\{?(\d+)\}?")
 _SIDE = r"\s*([^<>=\\]*(?:\\(?:frac|sqrt|pi|infty)[^<>=]*?)?)\s*"
@@ -59,7 +64,7 @@ class NeedsAlgebra(Exception):  # noqa: N818 - a signal, not an error
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An answer taken apart once: its brackets (``leaf`` for a single expression, ``,`` for a bare list) and its parts."""
+    """An answer taken apart once: its brackets (``leaf`` for one expression, ``,`` for a bare list) and its parts."""
 
     kind: str
     parts: tuple[str, ...]
@@ -194,7 +199,8 @@ def _as_interval(text: str) -> str:
         return f"{'(['[found[2] != '<']}{found[1]},{found[4]}{')]'[found[3] != '<']}"
     if found := _BOUND.fullmatch(text):
         sign, bound = found[1], found[2]
-        return f"{'([' [sign != '>']}{bound},\\infty)" if sign in (">", "\\ge") else f"(-\\infty,{bound}{')]'[sign != '<']}"
+        above = f"{'(['[sign != '>']}{bound},\\infty)"
+        return above if sign in (">", "\\ge") else f"(-\\infty,{bound}{')]'[sign != '<']}"
     return text
 
 

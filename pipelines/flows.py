@@ -15,7 +15,7 @@ from pipelines.run_folder import Run
 
 def as_task(stage: Callable[..., Any], *args: Any) -> Any:
     """A step that runs `stage` as a Prefect task of its name."""
-    return task(stage, name=stage.__name__, persist_result=False)(*args)
+    return task(name=stage.__name__, persist_result=False)(stage)(*args)
 
 
 @flow(name="rationales", validate_parameters=False, persist_result=False)

@@ -49,6 +49,6 @@ def _preference(judged: Sequence[Judged], policy: str) -> Callable[[Match], tupl
     if policy == "closest_length":
         return lambda match: (abs(len(match[0].text) - len(match[1].text)),)
     if policy == "hardest_wrong":
-        votes = Counter(reply.answer for reply in judged if reply.answer is not None)
-        return lambda match: (-votes[match[1].answer],)
+        votes = Counter(reply.answer for reply in judged)
+        return lambda match: (-votes[match[1].answer] if match[1].answer is not None else 0,)
     return lambda match: ()

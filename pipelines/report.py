@@ -1,12 +1,174 @@
-"""The run folder's report.html: one page with pictures."""
+"""The run folder's report.html: one page that needs no network and no script.
 
-from collections.abc import Mapping
-from html import escape
+Enters: a run whose tables are all written, and its manifest. Leaves: the page. Numbers come from `findings`, pictures
+from `pictures`, rows to look at from `examples`; the template escapes whatever is not a picture.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import jinja2
+
+from pipelines.card import JUDGES, LABELS, cost_in_words, dollars, pairing_in_words
+from pipelines.examples import pair_examples, unjudged_examples
+from pipelines.findings import (
+    Agreement,
+    Lengths,
+    TeacherVerdicts,
+    agreement,
+    lengths,
+    rejections,
+    verdicts_by_teacher,
+    wilson,
+)
+from pipelines.pictures import draw_all
 from pipelines.run_folder import Run
+
+_PAIRS, _UNJUDGED, _UNJUDGED_PER_REASON = 10, 6, 2
+_MEANINGS = {
+    "empty_question": "the row has no question",
+    "no_gold_answer": "the row has no answer to compare with",
+    "duplicate_question": "the same question, answer and choices came before",
+    "provider_error": "the provider gave no reply",
+    "timeout": "no reply came, or no comparison ended, in time",
+    "not_recorded": "nothing is recorded for this problem",
+    "truncated": "the reply ran into its token limit",
+    "refused": "the teacher declined, or a filter did",
+    "empty": "the reply is blank",
+    "no_answer": "no final answer was found where the recipe looks for one",
+    "tie": "two answers have the most votes",
+    "too_few": "fewer answers than a vote needs",
+    "duplicate_text": "the same text to the same question is kept already",
+    "beyond_per_problem": "the recipe wants no more of one problem",
+    "no_right_reply": "no reply to this problem is right",
+    "no_right_reply_of_this_teacher": "no reply of this teacher to this problem is right",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _LengthRow:
+    name: str
+    texts: int
+    low: int
+    median: int
+    high: int
 
 
 def report(run: Run, manifest: Mapping[str, Any]) -> str:
-    """The report of a run."""
-    return f"<!doctype html><title>{escape(run.recipe.name)}</title><p>{escape(manifest['run_id'])}</p>"
+    """The report of a run whose tables are all written."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"n": _number, "share": _share}
+    verdicts, agreed, measured = verdicts_by_teacher(run), agreement(run), lengths(run)
+    return environment.get_template("report.html.jinja").render(
+        run=run,
+        manifest=manifest,
+        recipe=run.recipe,
+        folder=_folder(run),
+        tiles=_tiles(manifest, verdicts),
+        pictures=draw_all(manifest["funnel"], verdicts, agreed, measured),
+        verdicts=verdicts,
+        reasons=_reasons(verdicts),
+        judge=JUDGES[run.recipe.critic.judge].replace("*", ""),
+        labels=LABELS[run.recipe.critic.labels].replace("*", ""),
+        pairing=pairing_in_words(run.recipe.pairs),
+        agreed=agreed,
+        majority=_majority(agreed),
+        length_rows=_length_rows(measured),
+        longer=_longer(measured),
+        rejections=sorted(rejections(run).items(), key=lambda item: -item[1]),
+        meanings=_MEANINGS,
+        costs=_costs(run, manifest, verdicts),
+        per_row=_per_row(manifest),
+        pairs=pair_examples(run, _PAIRS),
+        unjudged=unjudged_examples(run, _UNJUDGED_PER_REASON, _UNJUDGED),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _folder(run: Run) -> Path:
+    """The run folder as it was named; without the machine's own folders above, for reports get passed on."""
+    return Path(*run.folder.parts[-2:]) if run.folder.is_absolute() else run.folder
+
+
+def _tiles(manifest: Mapping[str, Any], verdicts: Mapping[str, TeacherVerdicts]) -> list[tuple[str, str, str]]:
+    problems, generations = manifest["funnel"][0], manifest["funnel"][1]
+    right = sum(found.outcomes["right"] for found in verdicts.values())
+    decided = sum(found.decided for found in verdicts.values())
+    usd, counts = manifest["spend"]["usd"], manifest["counts"]
+    return [
+        (_number(problems["kept"]), "problems", f"of {problems['in']:,} rows"),
+        (_number(generations["kept"]), "replies", f"of {generations['in']:,} samples"),
+        (_share(right / decided) if decided else "none", "right", f"of {decided:,} replies that could be decided"),
+        (_number(counts["sft"]), "SFT rows", "sft/train.parquet"),
+        (_number(counts["pairs"]), "pairs", f"from {counts['paired_problems']:,} problems"),
+        ("unknown" if usd is None else dollars(usd), "cost", "no price given" if usd is None else "of this dataset"),
+    ]
+
+
+def _reasons(verdicts: Mapping[str, TeacherVerdicts]) -> list[tuple[str, str, list[int]]]:
+    """Outcome, reason, and the count of every teacher; the most frequent first."""
+    keys = {key for found in verdicts.values() for key in found.reasons}
+    rows = [(*key, [found.reasons[key] for found in verdicts.values()]) for key in keys]
+    return sorted(rows, key=lambda row: (-sum(row[2]), row[0], row[1]))
+
+
+def _majority(agreed: Agreement) -> tuple[float, float, float] | None:
+    """How often the majority's answer is right, where it is known."""
+    right, wrong = len(agreed.shares["right"]), len(agreed.shares["wrong"])
+    return wilson(right, right + wrong) if right + wrong else None
+
+
+def _length_rows(measured: Lengths) -> list[_LengthRow]:
+    named = {**measured.replies, "chosen": measured.chosen, "rejected": measured.rejected}
+    return [_length_row(name, found) for name, found in named.items() if found]
+
+
+def _length_row(name: str, found: Sequence[int]) -> _LengthRow:
+    ranked = sorted(found)
+    low, median, high = (ranked[round(part * (len(ranked) - 1))] for part in (0.1, 0.5, 0.9))
+    return _LengthRow(name, len(ranked), low, median, high)
+
+
+def _longer(measured: Lengths) -> tuple[float, float] | None:
+    """In what part of the pairs the chosen side is longer, and the median of chosen less rejected."""
+    if not measured.chosen:
+        return None
+    differences = [chosen - rejected for chosen, rejected in zip(measured.chosen, measured.rejected, strict=True)]
+    return sum(difference > 0 for difference in differences) / len(differences), statistics.median(differences)
+
+
+def _costs(
+    run: Run, manifest: Mapping[str, Any], verdicts: Mapping[str, TeacherVerdicts]
+) -> list[tuple[str, Mapping[str, Any], str, str]]:
+    """Teacher, usage, cost, and cost of one right reply."""
+    rows = []
+    for teacher, told in zip(run.recipe.teacher, manifest["teachers"], strict=True):
+        usd, right = told["usage"]["usd"], verdicts[teacher.label].outcomes["right"]
+        each = f"${usd / right:,.6f}" if usd and right else ""
+        rows.append((teacher.label, told["usage"], cost_in_words(teacher, usd), each))
+    return rows
+
+
+def _per_row(manifest: Mapping[str, Any]) -> list[str]:
+    """What one kept row costs."""
+    usd, counts = manifest["spend"]["usd"], manifest["counts"]
+    if not usd:
+        return []
+    named = (("SFT row", counts["sft"]), ("pair", counts["pairs"]))
+    return [f"${usd / count:,.6f} per {name}" for name, count in named if count]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from pipelines.errors import UserError
 
@@ -102,14 +102,14 @@ def _file_rows(path: Path, key: str) -> Iterator[tuple[str, Row]]:
         )
     seen = False
     with _reading(path, key), gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as raw:
-        for where, value in readers[kind](path, key, raw):
+        for where, value in readers[kind](path, key, cast(BinaryIO, raw)):
             seen = True
             yield where, value if isinstance(value, Mapping) else {"value": value}
     if not seen:
         raise UserError(path, key, "is empty: it must hold at least one row")
 
 
-def _json_lines(path: Path, key: str, raw: IO[bytes]) -> Iterator[tuple[str, Any]]:
+def _json_lines(path: Path, key: str, raw: BinaryIO) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(raw, 1):
         if line.strip():
             where = f"{path} line {number}"
@@ -119,7 +119,7 @@ def _json_lines(path: Path, key: str, raw: IO[bytes]) -> Iterator[tuple[str, Any
                 raise UserError(where, key, f"is not JSON ({error}): mend or delete that line") from None
 
 
-def _json(path: Path, key: str, raw: IO[bytes]) -> Iterator[tuple[str, Any]]:
+def _json(path: Path, key: str, raw: BinaryIO) -> Iterator[tuple[str, Any]]:
     start = raw.read(4096).lstrip()[:1]
     raw.seek(0)
     if start == b"{":
@@ -135,7 +135,7 @@ def _json(path: Path, key: str, raw: IO[bytes]) -> Iterator[tuple[str, Any]]:
         yield f"{path} row {number}", value
 
 
-def _csv(path: Path, key: str, raw: IO[bytes]) -> Iterator[tuple[str, Any]]:
+def _csv(path: Path, key: str, raw: BinaryIO) -> Iterator[tuple[str, Any]]:
     lines = (line.decode("utf-8-sig" if first else "utf-8") for first, line in _first_marked(raw))
     for number, row in enumerate(csv.DictReader(lines, strict=True), 1):
         if None in row or None in row.values():
@@ -143,11 +143,11 @@ def _csv(path: Path, key: str, raw: IO[bytes]) -> Iterator[tuple[str, Any]]:
         yield f"{path} row {number}", row
 
 
-def _first_marked(raw: IO[bytes]) -> Iterator[tuple[bool, bytes]]:
+def _first_marked(raw: BinaryIO) -> Iterator[tuple[bool, bytes]]:
     return ((number == 0, line) for number, line in enumerate(raw))
 
 
-def _parquet(path: Path, key: str, raw: IO[bytes]) -> Iterator[tuple[str, Any]]:
+def _parquet(path: Path, key: str, raw: BinaryIO) -> Iterator[tuple[str, Any]]:
     import pyarrow
     import pyarrow.parquet
 

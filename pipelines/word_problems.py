@@ -21,6 +21,7 @@ from random import Random
 from typing import Final
 
 TRAINING: Final = 0  # the embedded models were trained on this seed's stream
+EQUATIONS: Final = 3  # and on bare equations out of this one's rationales
 CARD: Final = 1  # the accuracy in their model cards was measured on this one
 DEMO: Final = 2  # and this one is for the demo
 

@@ -20,6 +20,9 @@ from teachers.records import Ask, Outcome
 from teachers.wire import RawResponse, Reading, read_response
 
 _REPLAYS_A_TURN = 200
+_RAMP_S = 0.004
+"""Between two workers' first requests: an endpoint is not met with the whole window at once, and replies do not come
+in bursts that would wait, delivered but not yet kept, while the first of them are being handled."""
 
 
 class Transport(Protocol):
@@ -127,7 +130,7 @@ class _Collector:
         self.in_flight: set[bytes] = set()
 
     async def run(self, asks: Iterator[Ask]) -> Tally:
-        workers = {asyncio.create_task(self._work(asks)) for _ in range(self.policy.window)}
+        workers = {asyncio.create_task(self._work(asks, index * _RAMP_S)) for index in range(self.policy.window)}
         stopping = asyncio.create_task(self.stop.wait())
         pending: set[asyncio.Task[Any]] = workers | {stopping}
         while pending != {stopping} and not self.stop.is_set():
@@ -154,7 +157,8 @@ class _Collector:
             if isinstance(error, Exception):
                 self._give_up(error)
 
-    async def _work(self, asks: Iterator[Ask]) -> None:
+    async def _work(self, asks: Iterator[Ask], start_after: float) -> None:
+        await _sleep_or(self.stop, start_after)
         for turn, ask in enumerate(asks, 1):
             if self.stop.is_set():
                 return

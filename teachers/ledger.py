@@ -4,10 +4,10 @@ One append-only table of responses. A response to a request for ``n`` choices ho
 ``first_sample + choices - 1``; so the key of one reply is (SHA-256 of the canonical request, sample index), and the
 samples of a request held so far are always 0 to k - 1. A failure is a row with no choices: kept, never served.
 
-Durability comes in two steps. Replies that arrive in one turn of the event loop are committed together at its end,
-which hands them to the operating system: they survive ``kill -9``. Then a thread calls fsync on the write-ahead log,
-and only then is a reply acknowledged: it survives a power cut. SQLite does the same with ``synchronous=FULL``, but on
-the event loop's time.
+Durability comes in two steps. A reply is committed the moment it is complete, which hands it to the operating
+system: it survives ``kill -9``. Then a thread calls fsync on the write-ahead log for all that were committed meanwhile,
+and only then is a reply acknowledged: it survives a power cut. SQLite does the same with ``synchronous=FULL``, but one
+reply at a time and on the event loop's time.
 """
 
 import asyncio
@@ -127,7 +127,6 @@ class Ledger:
         self.path = path
         self.full = False
         self._run = run
-        self._pending: list[tuple[Response, asyncio.Future[None]]] = []
         self._unsynced: list[asyncio.Future[None]] = []
         self._syncing = False
         self._ballast = path.with_suffix(".ballast")
@@ -190,24 +189,16 @@ class Ledger:
         Raises:
             LedgerFull: It could not be written, even after the ballast was let go.
         """
+        try:
+            self._write(response)
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.path}: {error}") from error
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        if not self._pending:
-            loop.call_soon(self._commit, loop)
-        self._pending.append((response, done))
-        await done
-
-    def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch, self._pending = self._pending, []
-        try:
-            self._write([response for response, _ in batch])
-        except (LedgerError, sqlite3.Error) as error:
-            for _, done in batch:
-                done.set_exception(error if isinstance(error, LedgerError) else LedgerError(f"{self.path}: {error}"))
-            return
-        self._unsynced += [done for _, done in batch]
+        self._unsynced.append(done)
         if not self._syncing:
             self._sync(loop)
+        await done
 
     def _sync(self, loop: asyncio.AbstractEventLoop) -> None:
         waiting, self._unsynced, self._syncing = self._unsynced, [], True
@@ -228,16 +219,16 @@ class Ledger:
         if self._unsynced:
             self._sync(loop)
 
-    def _write(self, responses: list[Response]) -> None:
+    def _write(self, response: Response) -> None:
         try:
-            self._insert(responses)
+            self._insert(response)
         except sqlite3.OperationalError as error:
             if not self._disk_is_full(error):
                 raise
             self.full = True
             self._ballast.unlink(missing_ok=True)
             try:
-                self._insert(responses)
+                self._insert(response)
             except sqlite3.OperationalError as again:
                 raise LedgerFull(f"{self.path}: the disk is full: make room, then run again") from again
 
@@ -246,19 +237,13 @@ class Ledger:
         crowded = shutil.disk_usage(self.path.parent).free < BALLAST_BYTES
         return kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and crowded)
 
-    def _insert(self, responses: list[Response]) -> None:
-        now = time.time()
-        rows = [
-            (None, r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error, self._run, r.teacher,
-             now, r.seconds, r.prompt_tokens, r.completion_tokens, r.checksum())
-            for r in responses
-        ]  # fmt: skip
+    def _insert(self, r: Response) -> None:
+        row = (None, r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error, self._run, r.teacher,
+               time.time(), r.seconds, r.prompt_tokens, r.completion_tokens, r.checksum())  # fmt: skip
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(
-                "INSERT OR IGNORE INTO requests VALUES (?, ?)", [(r.digest, r.canonical) for r in responses]
-            )
-            self._db.executemany(_INSERT, rows)
+            self._db.execute("INSERT OR IGNORE INTO requests VALUES (?, ?)", (r.digest, r.canonical))
+            self._db.execute(_INSERT, row)
             self._db.execute("COMMIT")
         except sqlite3.Error:
             if self._db.in_transaction:

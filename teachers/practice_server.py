@@ -105,8 +105,11 @@ class PracticeTeacher:
 
     async def _deliver(self, request: web.Request, key: str, body: dict[str, object]) -> web.StreamResponse:
         response = web.json_response(_reply(key, body))
-        await response.prepare(request)
-        await response.write_eof()
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+        except ConnectionResetError:  # the asker is gone
+            return response
         if request.transport is not None and not request.transport.is_closing():
             self.delivered[key] += 1
             self.samples += int(str(body.get("n", 1)))

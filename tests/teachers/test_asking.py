@@ -133,7 +133,13 @@ def test_stopping_keeps_what_is_in_flight(serve: Serve, tmp_path: Path) -> None:
         with Ledger(tmp_path / "l.sqlite") as ledger:
             async with OpenAIEndpoint(url, api_key=None, connections=16) as endpoint:
                 tally = await collect(
-                    asks(1000), endpoint, ledger, Policy(window=16), teacher="t", stop=stop, on_change=lambda tally: None
+                    asks(1000),
+                    endpoint,
+                    ledger,
+                    Policy(window=16),
+                    teacher="t",
+                    stop=stop,
+                    on_change=lambda tally: None,
                 )
         assert tally.bought == tally.sent == 32
 

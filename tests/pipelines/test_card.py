@@ -1,0 +1,160 @@
+"""The dataset card: adds up, loads, and differs in no byte between equal runs."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import yaml
+
+from pipelines.card import card, escaped
+from pipelines.rationales import rationales
+from pipelines.run_folder import Run, opened, prepare
+
+Problems = list[dict[str, Any]]
+
+
+def problems(number: int) -> Problems:
+    return [{"id": f"q{i}", "question": f"Which is {i}?", "answer": "red", "choices": ["red", "blue"]} for i in range(number)]
+
+
+def distil(folder: Path, rows: Problems, teachers: dict[str, list[list[str]]], **changes: Any) -> tuple[Run, dict[str, Any]]:
+    """A complete run over recorded replies, a list for each problem."""
+    folder.mkdir(exist_ok=True)
+    (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, replies in teachers.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(texts) + "\n" for texts in replies))
+    recipe = {
+        "flow": "rationales",
+        "name": "colours",
+        "problems": {"path": "problems.jsonl", "columns": {"id": "id", "answer": "answer", "choices": "choices"}},
+        "prompt": "solve_choice",
+        "teacher": [{"name": name, "recorded": {"path": f"{name}.jsonl"}} for name in teachers],
+        "critic": {"judge": "choice", "answer": ["phrase"]},
+        **changes,
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    run = prepare(folder / "recipe.yaml", [], folder / "out")
+    with opened(run):
+        return run, rationales(run)
+
+
+RIGHT, WRONG, VAGUE = "Roses. The answer is red.", "Skies! The answer is blue.", "Who knows?"
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> tuple[Run, dict[str, Any]]:
+    """Two teachers, three problems; the second teacher has nothing for the last one."""
+    ada = [[RIGHT, WRONG, VAGUE], [RIGHT, RIGHT, WRONG], [WRONG, WRONG, VAGUE]]
+    return distil(tmp_path / "mixed", problems(3), {"ada": ada, "bob": [[WRONG], [RIGHT]]})
+
+
+def cells(text: str, heading: str) -> list[list[str]]:
+    """The table whose first column has `heading`, without its two head lines."""
+    table = re.search(rf"^\| {heading} \|.*\n\|[-:|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table is not None, heading
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table[1].splitlines()]
+
+
+def front(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    return found
+
+
+def test_the_card_in_the_folder_loads_as_two_datasets(mixed: tuple[Run, dict[str, Any]], tmp_path: Path) -> None:
+    run, manifest = mixed
+    for name, columns in (("sft", {"prompt", "completion"}), ("pairs", {"prompt", "chosen", "rejected"})):
+        rows = datasets.load_dataset(str(run.folder), name, split="train", cache_dir=str(tmp_path / "cache"))
+        assert len(rows) == manifest["counts"][name] > 0
+        assert columns < set(rows.column_names)
+
+
+def test_every_line_of_the_funnel_adds_up(mixed: tuple[Run, dict[str, Any]]) -> None:
+    rows = cells(card(*mixed), "stage")
+    assert [row[0] for row in rows] == ["problems", "generations", "verdicts", "sft", "pairs"]
+    for _, _, entered, kept, dropped, why in rows:
+        assert int(entered) == int(kept) + int(dropped)
+        assert sum(int(count) for count in re.findall(r"\d+", why)) == int(dropped)
+    *_, sft, pairs = rows
+    assert int(rows[2][3]) == int(sft[2]) + int(pairs[2])
+
+
+def test_every_teacher_has_its_verdicts(mixed: tuple[Run, dict[str, Any]]) -> None:
+    text = card(*mixed)
+    verdicts = {row[0]: row[1:5] for row in re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", text, re.M)}
+    assert verdicts == {"ada": ["3", "4", "2", "0"], "bob": ["1", "1", "0", "1"]} or verdicts == {
+        "ada": ("3", "4", "2", "0"),
+        "bob": ("1", "1", "0", "1"),
+    }
+
+
+def test_hashes_of_prompts_inputs_and_outputs_are_there(mixed: tuple[Run, dict[str, Any]]) -> None:
+    run, manifest = mixed
+    text = card(run, manifest)
+    hashes = {run.prompt.sha256, *run.inputs.values(), *(output["sha256"] for output in manifest["outputs"].values())}
+    assert len(hashes) == 1 + 3 + 6
+    assert hashes <= set(re.findall(r"`([0-9a-f]{64})`", text))
+
+
+def test_the_card_tells_nothing_of_when_and_in_how_many_runs(tmp_path: Path) -> None:
+    teachers = {"ada": [[RIGHT, WRONG]]}
+    once, first = distil(tmp_path / "a", problems(1), teachers)
+    again, second = distil(tmp_path / "b", problems(1), teachers)
+    with opened(again):
+        second = rationales(again)
+    assert first["asking"] != second["asking"]
+    assert (once.folder / "README.md").read_bytes() == (again.folder / "README.md").read_bytes()
+    assert str(tmp_path) not in (once.folder / "README.md").read_text()
+
+
+def test_a_dataset_without_rows_is_no_configuration(tmp_path: Path) -> None:
+    all_right = card(*distil(tmp_path / "right", problems(2), {"ada": [[RIGHT], [RIGHT]]}))
+    assert [config["config_name"] for config in front(all_right)["configs"]] == ["sft"]
+    assert "`pairs/train.parquet` has no rows" in all_right
+    all_wrong = card(*distil(tmp_path / "wrong", problems(2), {"ada": [[WRONG], [WRONG]]}))
+    assert "configs" not in front(all_wrong)
+    assert "`sft/train.parquet` has no rows" in all_wrong
+
+
+def test_a_vote_is_told_as_a_vote(tmp_path: Path) -> None:
+    replies = {"ada": [["The answer is 4.", "The answer is 4.", "The answer is 5."]]}
+    rows: Problems = [{"question": "2 + 2?"}]
+    source = {"path": "problems.jsonl", "columns": {}}
+    run, manifest = distil(tmp_path, rows, replies, problems=source, prompt="solve_math", critic={"judge": "vote"})
+    text = card(run, manifest)
+    assert "in agreement with the majority" in text
+    assert "2203.11171" in text
+    assert manifest["counts"]["pairs"] == 1
+
+
+def test_no_price_is_said_plainly(mixed: tuple[Run, dict[str, Any]]) -> None:
+    run, manifest = mixed
+    unknown = {"usd": None, "prompt_tokens": 1200, "completion_tokens": 34}
+    text = card(run, {**manifest, "spend": unknown})
+    assert "1,200 tokens in prompts and 34 in completions. What they cost is unknown" in text
+
+
+@pytest.mark.parametrize(
+    ("hostile", "safe"),
+    [
+        ("a|b", r"a\|b"),
+        ("two\nlines", "two lines"),
+        ("<script>", "&lt;script&gt;"),
+        ("[x](http://e.vil)", r"\[x\](http://e.vil)"),
+        ("`code` *strong*", r"\`code\` \*strong\*"),
+        ("svamp_train_0", "svamp_train_0"),
+    ],
+)
+def test_text_from_outside_is_escaped(hostile: str, safe: str) -> None:
+    assert escaped(hostile) == safe
+
+
+def test_a_hostile_model_name_breaks_no_table(mixed: tuple[Run, dict[str, Any]]) -> None:
+    run, manifest = mixed
+    evil = "<script>|\n| x | y |"
+    teachers = [{**teacher, "models_reported": [evil]} for teacher in manifest["teachers"]]
+    text = card(run, {**manifest, "teachers": teachers})
+    assert "<script>" not in text
+    assert [len(row) for row in cells(text, "teacher")] == [6, 6]
