@@ -32,7 +32,7 @@ format: setup
 constraints:
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --constraint pins.txt --editable '.[dev]'
-	{ echo "# Every version that passes; renew with: make constraints"; $(BIN)/pip freeze --exclude-editable; } > constraints.txt
+	{ echo "# Every version that passes; renew with: make constraints"; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.txt
 	touch .venv/ready
 
 # The embedded teacher's weights, made again from their seed.

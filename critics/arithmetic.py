@@ -20,6 +20,7 @@ _LATEX = (
     (re.compile("[−–]"), "-"),  # noqa: RUF001 - the minus and the dash that models print
 )
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_PAIR = re.compile(r"[(\[]\s*-?\d+(?:,-?\d+)+\s*[)\]]")  # (100,101) is a point, not a hundred thousand
 _SPACED_THOUSANDS = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _MIXED = re.compile(r"(?<![\d./*+)-])(\s*-?\s*)(\d+)\s*(?:\s(\d+)/(\d+)|\\frac\s*\{(\d+)\}\s*\{(\d+)\})(?![\d./])")
 _FRACTION = re.compile(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
@@ -31,6 +32,8 @@ def plain(text: str) -> str:
     r"""``text`` with LaTeX, currency signs, typographic operators and thousands separators made plain."""
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
+    if _PAIR.fullmatch(text.strip()):
+        return text.strip()
     text = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text.strip())
     return text.replace(" ", "") if _SPACED_THOUSANDS.fullmatch(text) else text
 

@@ -66,7 +66,7 @@ _RELATIONAL = re.compile(r"\b(?:as|than|of|times|if|or|and|more|less|fewer|but|n
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[A-Za-z]{3,}")
 _VARIABLE = re.compile(r"\s*\\?[A-Za-z]+\s*")
 _UNIT_LIKE = re.compile(  # neither 3:30 nor 4x, which may be "four times" or a term
-    r"[%$£€¢,;(]|-?[a-z]{2}|[a-z]-[a-z]|a(?:\s|$)|[a-z]\s[a-z]{2}"
+    r"[%$£€¢]|[,;(]\s*[a-z]{2}|-?[a-z]{2}|[a-z]-[a-z]|a(?:\s|$)|[a-z]\s[a-z]{2}"
 )
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf|mathbf|textit|operatorname)\s*\{([^{}]*)\}")
 _POWER_OF_UNIT = re.compile(_TEXT.pattern + r"\s*\^\s*\{?\s*[23]\s*\}?")

@@ -50,7 +50,7 @@ _SEPARATOR = re.compile(
     r"\s*,\s*(?:and|or)\b\s*|\s*;\s*|\s+(?:and|or)\s+|"
     r"(?<=\d)\s*,(?!\d{3}(?!\d))\s*|(?<!\d)\s*,\s*|,\s+"  # a thousands separator is no comma
 )
-_MATRIX = re.compile(r"\\begin\{([pbvBV]?matrix|array)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}", re.DOTALL)
+_MATRIX = re.compile(r"[\[(]?\s*\\begin\{([pbvBV]?matrix|array)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}\s*[\])]?", re.DOTALL)
 _BASED = re.compile(r"([0-9A-Z]+)_\{?(\d+)\}?")
 _SIDE = r"\s*([^<>=\\]*(?:\\(?:frac|sqrt|pi|infty)[^<>=]*?)?)\s*"
 _BETWEEN = re.compile(rf"{_SIDE}(<|\\le)\s*[a-zA-Z]\s*(<|\\le)(?![a-z]){_SIDE}")
@@ -119,7 +119,8 @@ def shape(text: str) -> Shape:
     if found := _MATRIX.fullmatch(text):
         rows = [row.split("&") for row in re.split(r"\\\\(?:\[[^]]*\])?", found[2]) if row.strip()]
         return Shape(f"matrix {[len(row) for row in rows]}", tuple(part.strip() for row in rows for part in row))
-    if (inside := _bracketed(text)) and len(parts := _split(inside[1])) > 1:
+    inside = _bracketed(text)
+    if inside and len(parts := _split(inside[1]) if re.search(r"[^-\d,]", inside[1]) else inside[1].split(",")) > 1:
         return Shape(inside[0], tuple(parts))
     if read_quantity(text) is None:
         if len(parts := _split(text)) > 1:

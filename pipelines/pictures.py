@@ -52,7 +52,7 @@ _RC = {
 }
 _WIDTH = 9.5
 _REASONS_SHOWN = 3
-_BINS = 24
+_BINS, _MOST_TICKS = 24, 7
 
 
 def draw_all(
@@ -95,9 +95,8 @@ def _funnel(stages: Sequence[Mapping[str, Any]]) -> Figure:
         words = axes.annotate(_stage_in_words(stage), (0, row - 0.3), va="bottom", fontsize=10)
         words.set_in_layout(False)  # however long: the bars keep their room
     axes.barh(0, 0, color=_FILL["wrong"], label="dropped, by reason")
-    axes.set(
-        ylim=(len(stages) - 0.6, -0.85), yticks=[], xlabel="rows, samples or replies", title="What each stage kept"
-    )
+    axes.set(ylim=(len(stages) - 0.6, -0.85), yticks=[], xlabel="rows, samples or replies")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlim(0, max(1, *(stage["in"] for stage in stages)))
     axes.spines["left"].set_visible(False)
     _headed(axes, "What each stage kept")
@@ -128,6 +127,7 @@ def _verdicts(verdicts: Mapping[str, TeacherVerdicts]) -> Figure:
     axes.set_yticks(range(len(verdicts)), [_shortened(name) for name in verdicts])
     axes.set(ylim=(len(verdicts) - 0.5, -0.5), xlim=(0, 1), xlabel="share of the teacher's samples")
     axes.set_ylabel("teacher")
+    axes.xaxis.set_major_formatter(_percent)
     axes.tick_params(axis="y", length=0)
     _headed(axes, "Verdicts by teacher")
     return figure
@@ -145,6 +145,7 @@ def _agreement(agreed: Agreement) -> Figure:
         rwidth=0.92,
     )
     axes.set(xlim=(0, 1), xlabel="the majority's share of a problem's votes", ylabel="problems")
+    axes.xaxis.set_major_formatter(_percent)
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.grid(axis="y", linewidth=0.5)
     axes.set_axisbelow(True)
@@ -172,13 +173,23 @@ def _distributions(axes: Axes, lengths: Mapping[str, tuple[str, array[int]]], ti
         values, weight = [min(max(length, low), high) for length in found], 1 / len(found)
         style: dict[str, Any] = {"color": _FILL[word], "linestyle": _STYLES[word], "linewidth": 2.2}
         axes.hist(values, bins=bins, weights=[weight] * len(found), histtype="step", label=name, **style)
-    ticks = [step * 10**power for power in range(9) for step in (1, 2, 5) if low <= step * 10**power <= high]
+    ticks = _ticks(low, high)
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_formatter(_percent)
     axes.set_xlabel("characters, on a logarithmic scale")
     axes.grid(axis="y", linewidth=0.5)
     _headed(axes, title)
+
+
+def _ticks(low: int, high: int) -> list[int]:
+    """Round numbers for a logarithmic axis: as many as can be read."""
+    for steps in ((1, 2, 5), (1,)):
+        ticks = [step * 10**power for power in range(9) for step in steps if low <= step * 10**power <= high]
+        if len(ticks) <= _MOST_TICKS:
+            break
+    return ticks if len(ticks) > 1 else [low, high]
 
 
 def _headed(axes: Axes, title: str) -> None:
@@ -193,6 +204,10 @@ def _headed(axes: Axes, title: str) -> None:
         handlelength=1.6,
         columnspacing=1.2,
     )
+
+
+def _percent(value: float, _: float) -> str:
+    return f"{100 * value:.0f} %"
 
 
 def _label(word: str) -> str:

@@ -184,7 +184,7 @@ class Critic(_Strict):
     menu_letters: bool = True
     workers: int = Field(default=2, gt=0)
     timeout_s: float = Field(default=10, gt=0)
-    memory_mb: int = Field(default=1024, ge=256)
+    memory_mb: int = Field(default=2048, ge=512)
     min_votes: int = Field(default=3, gt=0)
     labels: Literal["clear", "redi"] = "clear"
 

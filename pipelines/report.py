@@ -39,6 +39,26 @@ _MEANINGS = {
     "refused": "the teacher declined, or a filter did",
     "empty": "the reply is blank",
     "no_answer": "no final answer was found where the recipe looks for one",
+    "contradiction": "the box and the last phrase say different things",
+    "gold_unreadable": "the gold answer itself cannot be read",
+    "several_answers": "several answers, the gold one among them or near them",
+    "kinds_differ": "the two answers are different kinds of thing, as a number and an interval",
+    "variables_differ": "the two answers have different variables",
+    "verifiers_differ": "two ways of comparing disagree",
+    "hedged": "one of the answers is an approximation",
+    "rounded": "equal but for rounding",
+    "units": "a unit is missing or another",
+    "percent": "equal but for a percent sign",
+    "words": "words that are no number stand in one of the answers",
+    "notation": "a notation that parsers misread, as a clock or another base",
+    "unparsable": "the answer cannot be read as mathematics",
+    "undecided": "neither equality nor difference could be shown",
+    "crashed": "the comparison took too much memory",
+    "not_on_the_menu": "the answer is none of the choices",
+    "several_choices": "the answer names several choices",
+    "letter_only": "a letter alone, where letters are not the menu's",
+    "letter_and_text_differ": "the letter names one choice and the text another",
+    "no_absolute_majority": "outside the leading answer, which holds half of the votes or less",
     "tie": "two answers have the most votes",
     "too_few": "fewer answers than a vote needs",
     "duplicate_text": "the same text to the same question is kept already",
@@ -145,12 +165,12 @@ def _length_row(name: str, found: Sequence[int]) -> _LengthRow:
     return _LengthRow(name, len(ranked), low, median, high)
 
 
-def _longer(measured: Lengths) -> tuple[float, float] | None:
+def _longer(measured: Lengths) -> tuple[float, int] | None:
     """In what part of the pairs the chosen side is longer, and the median of chosen less rejected."""
     if not measured.chosen:
         return None
     differences = [chosen - rejected for chosen, rejected in zip(measured.chosen, measured.rejected, strict=True)]
-    return sum(difference > 0 for difference in differences) / len(differences), statistics.median(differences)
+    return sum(difference > 0 for difference in differences) / len(differences), round(statistics.median(differences))
 
 
 def _costs(

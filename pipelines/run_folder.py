@@ -157,7 +157,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest in a run folder; ``None`` where the run is not complete."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return manifest
 

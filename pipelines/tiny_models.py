@@ -21,7 +21,7 @@ from rich.logging import RichHandler
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipelines.word_problems import CARD, DEMO, EQUATIONS, TRAINING, WordProblem, word_problem
+from pipelines.word_problems import CARD, DEMO, TRAINING, WordProblem, word_problem
 from students.pretrain import Settings, pretrain
 from teachers.tiny_model import PACKAGED, TinyModel
 
@@ -32,7 +32,6 @@ _MEASURED: Final = 2_000  # problems that accuracy is measured on
 _COMPARED: Final = 10_000  # problems of a stream that are looked for among the training problems
 _VOCABULARY: Final = 20_000  # problems the words are taken from
 _MAX_TOKENS: Final = 128
-_EQUATIONS: Final = 2  # bare equations learnt with every problem
 _SHOWN: Final = 4  # mistakes in the card
 
 # A word carries the space before it; digits stand alone; "\boxed{" is one token.
@@ -68,7 +67,15 @@ class Recipe:
     training: Settings
 
 
-TEACHER: Final = Recipe("The embedded teacher", PACKAGED, 4, 128, 384, 4, Settings(steps=2400, warmup=100))
+TEACHER: Final = Recipe(
+    "The embedded teacher",
+    PACKAGED,
+    4,
+    128,
+    384,
+    4,
+    Settings(steps=1600, batch_size=64, learning_rate=2e-3, warmup=100),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +158,7 @@ def train(recipe: Recipe) -> None:
 
 
 def _pairs(tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[str, str]]:
-    """For ever: a problem as the chat template writes it, then bare equations, which teach sums for less."""
+    """The training problems, for ever, as the chat template writes them."""
     for index in count():
         problem = word_problem(TRAINING, index)
         turns = [
@@ -160,10 +167,6 @@ def _pairs(tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[str, str]]:
         ]
         prompt = tokenizer.apply_chat_template(turns[:1], add_generation_prompt=True, tokenize=False)
         yield prompt, tokenizer.apply_chat_template(turns, tokenize=False).removeprefix(prompt)
-        for other in range(_EQUATIONS):
-            rationale = word_problem(EQUATIONS, index * _EQUATIONS + other).rationale
-            left, result = re.findall(r"(\d+ [-+*/] \d+ =)( \d+)", rationale)[-1]
-            yield tokenizer.bos_token + left, result
 
 
 def measure(model: TinyModel, asked: list[WordProblem], temperature: float) -> tuple[Accuracy, list[tuple[str, str]]]:
@@ -206,7 +209,7 @@ vocabulary reads `<unk>`, system messages are ignored, and the user's message is
 | | |
 |---|---|
 | made by | `python -m pipelines.tiny_models` |
-| learnt from | {learnt:,} word problems of seed {training_seed}, each once, and {equations} bare equations with each |
+| learnt from | {learnt:,} word problems of seed {training_seed}, each seen once |
 | training | on rationales only: {steps:,} steps of {batch}, seed {seed}, {minutes:.0f} minutes on {threads} threads |
 | weights | half precision, {megabytes:.1f} MB |
 | right, greedy | {greedy} |
@@ -230,7 +233,7 @@ def card(recipe: Recipe, minutes: float) -> str:
     greedy, _ = measure(model, asked, 0.0)
     sampled, wrong = measure(model, asked, TEMPERATURE)
     log.info("%s: right %s greedily, %s at temperature %s", recipe.title, greedy, sampled, TEMPERATURE)
-    learnt = recipe.training.steps * recipe.training.batch_size // (1 + _EQUATIONS)
+    learnt = recipe.training.steps * recipe.training.batch_size
     mistakes = "\n\n".join("> {}\n>\n> **{}**".format(q, a.replace("\n", " ")) for q, a in wrong[:_SHOWN])
     weights = recipe.folder / "model.safetensors"
     return _CARD.format(
@@ -241,7 +244,6 @@ def card(recipe: Recipe, minutes: float) -> str:
         vocabulary=saved.config.vocab_size,
         training_seed=TRAINING,
         learnt=learnt,
-        equations=_EQUATIONS,
         steps=recipe.training.steps,
         batch=recipe.training.batch_size,
         seed=recipe.training.seed,

@@ -21,7 +21,6 @@ from random import Random
 from typing import Final
 
 TRAINING: Final = 0  # the embedded models were trained on this seed's stream
-EQUATIONS: Final = 3  # and on bare equations out of this one's rationales
 CARD: Final = 1  # the accuracy in their model cards was measured on this one
 DEMO: Final = 2  # and this one is for the demo
 
@@ -146,8 +145,13 @@ _SAYINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "-": ("subtract {y}: {x} - {y} = {z}.", "we take {y} away: {x} - {y} = {z}.", "the difference is {x} - {y} = {z}."),
     "*": ("multiply by {y}: {x} * {y} = {z}.", "the product is {x} * {y} = {z} {things}."),
     "/": ("divide by {y}: {x} / {y} = {z}.", "each share is {x} / {y} = {z} {things}."),
-    "split": ("multiply by {y} in parts: {tens} * {y} = {p} and {ones} * {y} = {q}, so {p} + {q} = {z}.",),
 }
+_PARTS: Final[Mapping[str, str]] = {
+    "+": "add tens, then ones: {x} + {tens} = {p} and {p} + {ones} = {z}.",
+    "-": "subtract tens, then ones: {x} - {tens} = {p} and {p} - {ones} = {z}.",
+    "*": "multiply tens, then ones: {tens} * {y} = {p} and {ones} * {y} = {q}, so {p} + {q} = {z}.",
+}
+_CAREFUL: Final = 0.8  # how often
 _FIRST: Final = ("First, ", "To begin, ", "")
 _NEXT: Final = ("Then ", "Next, ", "After that, ")
 
@@ -168,13 +172,14 @@ def _solve(steps: tuple[str, ...], numbers: dict[str, int]) -> list[tuple[int, s
 
 
 def _say(random: Random, equation: tuple[int, str, int, int], things: str) -> str:
-    """One equation as a sentence; half of the longer products are worked out in parts."""
+    """One equation as a sentence; most that a person would work out in two parts are."""
     x, operator, y, z = equation
-    ones = x % 10
-    if operator == "*" and ones and random.random() < 0.5:
-        operator = "split"
-    saying = random.choice(_SAYINGS[operator])
-    return saying.format(x=x, y=y, z=z, things=things, tens=x - ones, ones=ones, p=(x - ones) * y, q=ones * y)
+    tens, ones = divmod(x if operator == "*" else y, 10)
+    tens *= 10
+    if operator in _PARTS and tens and ones and random.random() < _CAREFUL:
+        partial = tens * y if operator == "*" else _OPERATORS[operator](x, tens)
+        return _PARTS[operator].format(x=x, y=y, z=z, tens=tens, ones=ones, p=partial, q=ones * y)
+    return random.choice(_SAYINGS[operator]).format(x=x, y=y, z=z, things=things)
 
 
 def _capital(text: str) -> str:

@@ -22,11 +22,12 @@ os.environ.update(
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "ERROR",
     }
 )
 
 
-class OutboundCall(AssertionError):
+class OutboundCallError(AssertionError):
     """A test tried to reach another machine."""
 
 
@@ -41,14 +42,14 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def guarded(real: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: socket.socket, address: Any) -> Any:
             if not _is_local(address):
-                raise OutboundCall(f"a test tried to reach {address}")
+                raise OutboundCallError(f"a test tried to reach {address}")
             return real(self, address)
 
         return call
 
     def guarded_lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
         if host not in (None, "127.0.0.1", "::1", "localhost", b"127.0.0.1", socket.gethostname()):
-            raise OutboundCall(f"a test tried to look up {host}")
+            raise OutboundCallError(f"a test tried to look up {host}")
         return lookup(host, *args, **kwargs)
 
     monkeypatch.setattr(socket.socket, "connect", guarded(connect))

@@ -54,6 +54,7 @@ def test_plain_arithmetic_is_exact(text: str, value: str) -> None:
         "1..2",
         "3:30",
         "1,2",
+        "(100,101)",
         "(120 /",
         "(((",
         "1 2",

@@ -56,6 +56,7 @@ def test_numbers_as_people_write_them(text: str, number: str, unit: str) -> None
         "5x-7y=0",
         r"3\pi",
         "In 5 years he has 3",
+        "1,i,-i",
     ],
 )
 def test_what_is_not_one_number(text: str) -> None:

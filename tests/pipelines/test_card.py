@@ -17,10 +17,15 @@ Problems = list[dict[str, Any]]
 
 
 def problems(number: int) -> Problems:
-    return [{"id": f"q{i}", "question": f"Which is {i}?", "answer": "red", "choices": ["red", "blue"]} for i in range(number)]
+    return [
+        {"id": f"q{i}", "question": f"Which is {i}?", "answer": "red", "choices": ["red", "blue"]}
+        for i in range(number)
+    ]
 
 
-def distil(folder: Path, rows: Problems, teachers: dict[str, list[list[str]]], **changes: Any) -> tuple[Run, dict[str, Any]]:
+def distil(
+    folder: Path, rows: Problems, teachers: dict[str, list[list[str]]], **changes: Any
+) -> tuple[Run, dict[str, Any]]:
     """A complete run over recorded replies, a list for each problem."""
     folder.mkdir(exist_ok=True)
     (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -44,11 +49,11 @@ def distil(folder: Path, rows: Problems, teachers: dict[str, list[list[str]]], *
 RIGHT, WRONG, VAGUE = "Roses. The answer is red.", "Skies! The answer is blue.", "Who knows?"
 
 
-@pytest.fixture
-def mixed(tmp_path: Path) -> tuple[Run, dict[str, Any]]:
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, Any]]:
     """Two teachers, three problems; the second teacher has nothing for the last one."""
     ada = [[RIGHT, WRONG, VAGUE], [RIGHT, RIGHT, WRONG], [WRONG, WRONG, VAGUE]]
-    return distil(tmp_path / "mixed", problems(3), {"ada": ada, "bob": [[WRONG], [RIGHT]]})
+    return distil(tmp_path_factory.mktemp("mixed"), problems(3), {"ada": ada, "bob": [[WRONG], [RIGHT]]})
 
 
 def cells(text: str, heading: str) -> list[list[str]]:
@@ -83,11 +88,8 @@ def test_every_line_of_the_funnel_adds_up(mixed: tuple[Run, dict[str, Any]]) -> 
 
 def test_every_teacher_has_its_verdicts(mixed: tuple[Run, dict[str, Any]]) -> None:
     text = card(*mixed)
-    verdicts = {row[0]: row[1:5] for row in re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", text, re.M)}
-    assert verdicts == {"ada": ["3", "4", "2", "0"], "bob": ["1", "1", "0", "1"]} or verdicts == {
-        "ada": ("3", "4", "2", "0"),
-        "bob": ("1", "1", "0", "1"),
-    }
+    rows = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    assert rows == [("ada", "3", "4", "2", "0"), ("bob", "1", "1", "0", "1")]
 
 
 def test_hashes_of_prompts_inputs_and_outputs_are_there(mixed: tuple[Run, dict[str, Any]]) -> None:
