@@ -32,7 +32,7 @@ def explain(folder: Path, row_id: str, ledger: Path | None) -> str:
     generation_ids = _generation_ids(folder, row_id)
     if not generation_ids:
         raise UserError(folder, "ROW_ID", f"no row has the id {row_id!r}; take one from the `id` column of any table")
-    path = ledger or folder.parent.parent / manifest["ledger"]["file"]
+    path = ledger or folder.resolve().parent.parent / manifest["ledger"]["file"]
     return "\n".join(_story(folder, manifest, generation_ids, path)) + "\n"
 
 

@@ -6,7 +6,7 @@ so problem 7 of a seed is the same whether or not problems 0 to 6 were ever made
 Example, ``word_problem(DEMO, 1)``::
 
     question   Lin has 89 plums. Zoe has 15 fewer plums than Lin. How many plums does Zoe have?
-    rationale  We take 15 away: 89 - 15 = 74.
+    rationale  Subtract tens, then ones: 89 - 10 = 79 and 79 - 5 = 74.
                The answer is \boxed{74}.
     answer     74
 

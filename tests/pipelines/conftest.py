@@ -9,9 +9,12 @@ import pytest
 import yaml
 
 from pipelines.cli import main
+from pipelines.rationales import rationales
+from pipelines.run_folder import Run, opened, prepare
 
 Write = Callable[..., Path]
 RunIt = Callable[..., dict[str, Any]]
+Distil = Callable[..., tuple[Run, dict[str, Any]]]
 
 
 @pytest.fixture
@@ -49,5 +52,38 @@ def run_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> RunIt:
         assert code == 0, printed.err
         found: dict[str, Any] = json.loads(printed.out)
         return found
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def distil() -> Distil:
+    """Makes a complete run over recorded replies, a list for each question; red is right, blue is wrong."""
+
+    def run(
+        folder: Path, teachers: dict[str, list[list[str]]], *, question: str = "Which?", **changes: Any
+    ) -> tuple[Run, dict[str, Any]]:
+        folder.mkdir(exist_ok=True)
+        number = max(map(len, teachers.values()))
+        rows = [
+            {"id": f"q{i}", "question": f"{question} {i}", "answer": "red", "choices": ["red", "blue"]}
+            for i in range(number)
+        ]
+        (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        for name, replies in teachers.items():
+            (folder / f"{name}.jsonl").write_text("".join(json.dumps(texts) + "\n" for texts in replies))
+        recipe = {
+            "flow": "rationales",
+            "name": "colours",
+            "problems": {"path": "problems.jsonl", "columns": {"id": "id", "answer": "answer", "choices": "choices"}},
+            "prompt": "solve_choice",
+            "teacher": [{"name": name, "recorded": {"path": f"{name}.jsonl"}} for name in teachers],
+            "critic": {"judge": "choice", "answer": ["phrase"]},
+            **changes,
+        }
+        (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+        prepared = prepare(folder / "recipe.yaml", [], folder / "out")
+        with opened(prepared):
+            return prepared, rationales(prepared)
 
     return run

@@ -1,7 +1,7 @@
 """The dataset card: adds up, loads, and differs in no byte between equal runs."""
 
-import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,49 +11,18 @@ import yaml
 
 from pipelines.card import card, escaped
 from pipelines.rationales import rationales
-from pipelines.run_folder import Run, opened, prepare
+from pipelines.run_folder import Run, opened
 
-Problems = list[dict[str, Any]]
-
-
-def problems(number: int) -> Problems:
-    return [
-        {"id": f"q{i}", "question": f"Which is {i}?", "answer": "red", "choices": ["red", "blue"]}
-        for i in range(number)
-    ]
-
-
-def distil(
-    folder: Path, rows: Problems, teachers: dict[str, list[list[str]]], **changes: Any
-) -> tuple[Run, dict[str, Any]]:
-    """A complete run over recorded replies, a list for each problem."""
-    folder.mkdir(exist_ok=True)
-    (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for name, replies in teachers.items():
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(texts) + "\n" for texts in replies))
-    recipe = {
-        "flow": "rationales",
-        "name": "colours",
-        "problems": {"path": "problems.jsonl", "columns": {"id": "id", "answer": "answer", "choices": "choices"}},
-        "prompt": "solve_choice",
-        "teacher": [{"name": name, "recorded": {"path": f"{name}.jsonl"}} for name in teachers],
-        "critic": {"judge": "choice", "answer": ["phrase"]},
-        **changes,
-    }
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    run = prepare(folder / "recipe.yaml", [], folder / "out")
-    with opened(run):
-        return run, rationales(run)
-
+Distil = Callable[..., tuple[Run, dict[str, Any]]]
 
 RIGHT, WRONG, VAGUE = "Roses. The answer is red.", "Skies! The answer is blue.", "Who knows?"
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, Any]]:
+def mixed(tmp_path_factory: pytest.TempPathFactory, distil: Distil) -> tuple[Run, dict[str, Any]]:
     """Two teachers, three problems; the second teacher has nothing for the last one."""
     ada = [[RIGHT, WRONG, VAGUE], [RIGHT, RIGHT, WRONG], [WRONG, WRONG, VAGUE]]
-    return distil(tmp_path_factory.mktemp("mixed"), problems(3), {"ada": ada, "bob": [[WRONG], [RIGHT]]})
+    return distil(tmp_path_factory.mktemp("mixed"), {"ada": ada, "bob": [[WRONG], [RIGHT]]})
 
 
 def cells(text: str, heading: str) -> list[list[str]]:
@@ -100,10 +69,10 @@ def test_hashes_of_prompts_inputs_and_outputs_are_there(mixed: tuple[Run, dict[s
     assert hashes <= set(re.findall(r"`([0-9a-f]{64})`", text))
 
 
-def test_the_card_tells_nothing_of_when_and_in_how_many_runs(tmp_path: Path) -> None:
+def test_the_card_tells_nothing_of_when_and_in_how_many_runs(tmp_path: Path, distil: Distil) -> None:
     teachers = {"ada": [[RIGHT, WRONG]]}
-    once, first = distil(tmp_path / "a", problems(1), teachers)
-    again, second = distil(tmp_path / "b", problems(1), teachers)
+    once, first = distil(tmp_path / "a", teachers)
+    again, second = distil(tmp_path / "b", teachers)
     with opened(again):
         second = rationales(again)
     assert first["asking"] != second["asking"]
@@ -111,20 +80,19 @@ def test_the_card_tells_nothing_of_when_and_in_how_many_runs(tmp_path: Path) -> 
     assert str(tmp_path) not in (once.folder / "README.md").read_text()
 
 
-def test_a_dataset_without_rows_is_no_configuration(tmp_path: Path) -> None:
-    all_right = card(*distil(tmp_path / "right", problems(2), {"ada": [[RIGHT], [RIGHT]]}))
+def test_a_dataset_without_rows_is_no_configuration(tmp_path: Path, distil: Distil) -> None:
+    all_right = card(*distil(tmp_path / "right", {"ada": [[RIGHT], [RIGHT]]}))
     assert [config["config_name"] for config in front(all_right)["configs"]] == ["sft"]
     assert "`pairs/train.parquet` has no rows" in all_right
-    all_wrong = card(*distil(tmp_path / "wrong", problems(2), {"ada": [[WRONG], [WRONG]]}))
+    all_wrong = card(*distil(tmp_path / "wrong", {"ada": [[WRONG], [WRONG]]}))
     assert "configs" not in front(all_wrong)
     assert "`sft/train.parquet` has no rows" in all_wrong
 
 
-def test_a_vote_is_told_as_a_vote(tmp_path: Path) -> None:
+def test_a_vote_is_told_as_a_vote(tmp_path: Path, distil: Distil) -> None:
     replies = {"ada": [["The answer is 4.", "The answer is 4.", "The answer is 5."]]}
-    rows: Problems = [{"question": "2 + 2?"}]
     source = {"path": "problems.jsonl", "columns": {}}
-    run, manifest = distil(tmp_path, rows, replies, problems=source, prompt="solve_math", critic={"judge": "vote"})
+    run, manifest = distil(tmp_path, replies, problems=source, prompt="solve_math", critic={"judge": "vote"})
     text = card(run, manifest)
     assert "in agreement with the majority" in text
     assert "2203.11171" in text

@@ -1,51 +1,26 @@
 """The report: one page that stands alone, escapes what others wrote, and tells the truth about odd runs."""
 
 import html.parser
-import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import pytest
-import yaml
 
 from pipelines.findings import agreement, lengths, verdicts_by_teacher, wilson
-from pipelines.rationales import rationales
 from pipelines.report import report
-from pipelines.run_folder import Run, opened, prepare
+from pipelines.run_folder import Run
 
 Made = tuple[Run, dict[str, Any]]
+Distil = Callable[..., Made]
 RED, BLUE, VAGUE = "Roses, so. The answer is red.", "Skies! The answer is blue.", "Who knows?"
 EVIL = "<script>alert('x')</script> $x_{$ & \"q\""
 
 
-def distil(folder: Path, teachers: dict[str, list[list[str]]], *, question: str = "Which?", **changes: Any) -> Made:
-    """A complete run over recorded replies, a list for each problem; red is right."""
-    rows = [
-        {"question": f"{question} {number}", "answer": "red", "choices": ["red", "blue"]}
-        for number in range(max(map(len, teachers.values())))
-    ]
-    (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for name, replies in teachers.items():
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(texts) + "\n" for texts in replies))
-    recipe = {
-        "flow": "rationales",
-        "name": "colours",
-        "problems": {"path": "problems.jsonl", "columns": {"answer": "answer", "choices": "choices"}},
-        "prompt": "solve_choice",
-        "teacher": [{"name": name, "recorded": {"path": f"{name}.jsonl"}} for name in teachers],
-        "critic": {"judge": "choice", "answer": ["phrase"]},
-        **changes,
-    }
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    run = prepare(folder / "recipe.yaml", [], folder / "out")
-    with opened(run):
-        return run, rationales(run)
-
-
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def hostile(tmp_path_factory: pytest.TempPathFactory, distil: Distil) -> Made:
     """Two teachers, hostile texts, every outcome."""
     ada = [
         [f"{EVIL} {RED}", RED, BLUE, VAGUE],
@@ -154,7 +129,7 @@ def test_agreement_counts_majorities_ties_and_too_few(hostile: Made) -> None:
     }
 
 
-def test_lengths_are_those_that_a_student_sees(tmp_path: Path) -> None:
+def test_lengths_are_those_that_a_student_sees(tmp_path: Path, distil: Distil) -> None:
     critic = {"judge": "choice", "answer": ["phrase"], "cut": ["\n\nQ:"]}
     run, _ = distil(tmp_path, {"ada": [[f"{RED}\n\nQ: And then? {BLUE}", BLUE]]}, critic=critic)
     found = lengths(run)
@@ -162,7 +137,7 @@ def test_lengths_are_those_that_a_student_sees(tmp_path: Path) -> None:
     assert list(found.replies["wrong"]) == list(found.rejected) == [len(BLUE)]
 
 
-def test_one_sample_a_problem_leaves_nothing_to_vote_on_and_no_pairs(tmp_path: Path) -> None:
+def test_one_sample_a_problem_leaves_nothing_to_vote_on_and_no_pairs(tmp_path: Path, distil: Distil) -> None:
     run, _ = distil(tmp_path, {"ada": [[RED], [RED]]})
     text = Page((run.folder / "report.html").read_text()).text
     assert "There is nothing to vote on" in text
@@ -170,7 +145,7 @@ def test_one_sample_a_problem_leaves_nothing_to_vote_on_and_no_pairs(tmp_path: P
     assert "Every reply was decided." in text
 
 
-def test_nothing_right_and_nothing_decided(tmp_path: Path) -> None:
+def test_nothing_right_and_nothing_decided(tmp_path: Path, distil: Distil) -> None:
     run, manifest = distil(tmp_path, {"ada": [[VAGUE], [VAGUE]]})
     text = Page((run.folder / "report.html").read_text()).text
     assert manifest["counts"]["sft"] == 0
@@ -178,7 +153,7 @@ def test_nothing_right_and_nothing_decided(tmp_path: Path) -> None:
     assert "no_answer" in text
 
 
-def test_a_dozen_teachers_with_long_names(tmp_path: Path) -> None:
+def test_a_dozen_teachers_with_long_names(tmp_path: Path, distil: Distil) -> None:
     names = [f"teacher-{number}-{'x' * 60}" for number in range(12)]
     run, _ = distil(tmp_path, {name: [[RED, BLUE]] for name in names})
     page = Page((run.folder / "report.html").read_text())

@@ -28,10 +28,11 @@ def test_every_equation_holds_and_the_last_one_is_the_answer(many: list[WordProb
 
 def test_an_equation_uses_only_numbers_that_are_known_by_then(many: list[WordProblem]) -> None:
     for problem in many:
+        if "tens, then ones" in problem.rationale:
+            continue  # takes numbers apart
         known = set(re.findall(r"\d+", problem.question))
-        for left, operator, right, result in re.findall(r"(\d+) ([-+*/]) (\d+) = (\d+)", problem.rationale):
-            if operator != "*":
-                assert {left, right} <= known
+        for left, right, result in re.findall(r"(\d+) [-+*/] (\d+) = (\d+)", problem.rationale):
+            assert {left, right} <= known
             known.add(result)
 
 
