@@ -13,7 +13,8 @@ from typing import Any
 
 from pipelines.errors import RunError, UserError
 from pipelines.problems import source_of
-from pipelines.recipes import Rationales, Teacher, as_yaml, load_recipe
+from pipelines.recipe_files import as_yaml, load_recipe
+from pipelines.recipes import Rationales, Teacher
 from pipelines.records import Problem
 from pipelines.sources import Source
 from pipelines.tables import count_rows, write_text

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from pipelines.cli import main
-from pipelines.recipes import Rationales, load_recipe
+from pipelines.recipe_files import load_recipe
+from pipelines.recipes import Rationales
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("prompts", "teachers", "critics", "students", "pipelines")
