@@ -1,6 +1,7 @@
 """What is kept: SFT rows from right replies, pairs from right and wrong ones, and a reason for all the rest."""
 
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ def curate(run: Run) -> Curated:
                 crossed += match[0].generation.teacher != match[1].generation.teacher
             for record in _unpaired(judged, matches, pairs):
                 rejected.write(record)
+    shutil.rmtree(run.folder / ".rejected")
     return Curated(
         _funnel("sft", "right replies", sft),
         _funnel("pairs", "wrong replies", pairs),

@@ -3,7 +3,8 @@
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,41 +23,48 @@ from teachers.asking import Tally
 _PACKAGES = ("datasets", "math-verify", "prefect", "pyarrow", "pydantic", "torch", "transformers")
 
 
-def finish(
-    run: Run,
-    funnel: Sequence[Funnel],
-    asked: Mapping[str, Tally],
-    taught: Taught,
-    curated: Curated,
-    times: Mapping[str, Any],
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What the stages before came to.
+
+    Attributes:
+        asked: What asking took in this run, by teacher.
+        times: When the run started, and the seconds of each stage.
+    """
+
+    problems: Funnel
+    asked: Mapping[str, Tally]
+    taught: Taught
+    judged: Funnel
+    curated: Curated
+    times: Mapping[str, Any]
+
+    @property
+    def funnel(self) -> list[Funnel]:
+        """Every stage's count, in order."""
+        return [self.problems, self.taught.funnel, self.judged, self.curated.sft, self.curated.pairs]
+
+
+def finish(run: Run, results: Results) -> dict[str, Any]:
     """Write ``README.md``, ``report.html`` and, last, ``manifest.json``; returns the manifest.
 
     Raises:
         UserError: Not one sample was answered, so there is nothing to keep.
     """
-    answered = funnel[1]
+    answered = results.taught.funnel
     if not answered.kept:
-        faults = [fault for tally in asked.values() for fault, _ in tally.errors.most_common(1)]
-        raise UserError(
-            run.recipe_path, "teacher", f"not one reply came back; {'; '.join(faults) or answered.rejected}"
-        )
-    manifest = _manifest(run, funnel, asked, taught, curated, times)
+        faults = [fault for tally in results.asked.values() for fault, _ in tally.errors.most_common(1)]
+        reasons = "; ".join(faults) or answered.rejected
+        raise UserError(run.recipe_path, "teacher", f"not one reply came back; {reasons}")
+    manifest = _manifest(run, results)
     write_text(run.folder / "README.md", card(run, manifest))
     write_text(run.folder / "report.html", report(run, manifest))
     write_text(run.folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return manifest
 
 
-def _manifest(
-    run: Run,
-    funnel: Sequence[Funnel],
-    asked: Mapping[str, Tally],
-    taught: Taught,
-    curated: Curated,
-    times: Mapping[str, Any],
-) -> dict[str, Any]:
-    recipe = run.recipe
+def _manifest(run: Run, results: Results) -> dict[str, Any]:
+    recipe, curated = run.recipe, results.curated
     return {
         "potstill": version(),
         "flow": recipe.flow,
@@ -66,20 +74,20 @@ def _manifest(
         "prompts": {"prompt": _prompt(run.prompt), "student_prompt": _prompt(run.student_prompt)},
         "inputs": dict(run.inputs),
         "outputs": output_hashes(run.folder),
-        "funnel": [stage.as_json() for stage in funnel],
+        "funnel": [stage.as_json() for stage in results.funnel],
         "counts": {
             "sft": curated.sft.kept,
             "pairs": curated.pair_rows,
             "paired_problems": curated.paired_problems,
             "cross_teacher_pairs": curated.cross_teacher_pairs,
         },
-        "teachers": [_teacher(teacher, taught) for teacher in recipe.teacher],
-        "spend": _spend(taught),
-        "asking": {label: _tally(tally) for label, tally in asked.items()},
+        "teachers": [_teacher(teacher, results.taught) for teacher in recipe.teacher],
+        "spend": _spend(results.taught),
+        "asking": {label: _tally(tally) for label, tally in results.asked.items()},
         "ledger": {"file": run.ledger.name, "run": run.id},
         "seeds": {"problems": recipe.problems.seed} if recipe.problems.generate else {},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        **times,
+        **results.times,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -4,7 +4,6 @@ The body reads in the order of the data. Every stage is a plain function from ta
 which is a plain call here and a Prefect task in `flows`.
 """
 
-import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 
 from pipelines.curating import curate
 from pipelines.errors import UserError
-from pipelines.finishing import finish
+from pipelines.finishing import Results, finish
 from pipelines.judging import judge
 from pipelines.problems import read_problems
 from pipelines.records import Funnel, Problem, Rejected
@@ -46,10 +45,8 @@ def rationales(run: Run, step: Step = call) -> dict[str, Any]:
     taught = clock(read_generations, run)
     judged = clock(judge, run)
     curated = clock(curate, run)
-    shutil.rmtree(run.folder / ".rejected")
-    manifest: dict[str, Any] = step(
-        finish, run, [problems, taught.funnel, judged, curated.sft, curated.pairs], asked, taught, curated, clock.times
-    )
+    results = Results(problems, asked, taught, judged, curated, clock.times)
+    manifest: dict[str, Any] = step(finish, run, results)
     return manifest
 
 

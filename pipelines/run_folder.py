@@ -168,12 +168,17 @@ def output_hashes(folder: Path) -> dict[str, dict[str, Any]]:
     tables = ((name, folder / f"{name}.parquet") for name in _TABLES)
     return {
         f"{name}.parquet": {
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": _sha256(path),
             "rows": count_rows(path),
         }
         for name, path in tables
         if path.exists()
     }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def version() -> str:

@@ -17,7 +17,7 @@ from pipelines.records import Funnel, Generation, Problem, Rejected
 from pipelines.run_folder import Run, recorded_source
 from pipelines.sources import Source, column
 from pipelines.tables import TableWriter, count_rows, read_table
-from teachers.asking import Policy, Tally, Transport, collect
+from teachers.asking import Collector, Policy, Tally, Transport
 from teachers.errors import EndpointError, LedgerError
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
@@ -98,9 +98,8 @@ async def _ask_all(run: Run) -> dict[str, Tally]:
             async with _transport(run, teacher, index, keys[teacher.label]) as transport:
                 asks = (ask for _, ask in _asks(run, teacher, transport) if ask is not None)
                 policy = Policy(window=teacher.window, choices=teacher.choices_per_request, attempt_s=teacher.timeout_s)
-                tallies[teacher.label] = await collect(
-                    asks, transport, ledger, policy, teacher=teacher.label, stop=stop, on_change=show
-                )
+                collector = Collector(transport, ledger, policy, teacher.label, stop, show)
+                tallies[teacher.label] = await collector.run(asks)
 
         async with asyncio.TaskGroup() as group:
             jobs = [group.create_task(_guarded(one(i, t), stop)) for i, t in enumerate(teachers)]

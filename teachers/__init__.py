@@ -1,7 +1,7 @@
 """Who answers: endpoints, recorded generations and the embedded teacher, behind one ledger.
 
-`asking.collect` takes an iterable of `Ask`, sends what the ledger does not hold yet through a `Transport`, and makes
-every reply durable; `Ledger.replies` then reads it back as `Reply`. A transport is one module: `openai_endpoint`
+An `asking.Collector` takes an iterable of `Ask`, sends what the ledger does not hold yet through a `Transport`, and
+makes every reply durable; `Ledger.replies` then reads it back as `Reply`. A transport is one module: `openai_endpoint`
 (aiohttp), `litellm_provider`, `recorded` (generations that exist already) and `tiny` (the embedded model).
 """
 

@@ -83,54 +83,42 @@ class Tally:
     unanswered: int = 0
 
 
-async def collect(
-    asks: Iterable[Ask],
-    transport: Transport,
-    ledger: Ledger,
-    policy: Policy,
-    *,
-    teacher: str,
-    stop: asyncio.Event,
-    on_change: Callable[[Tally], None],
-) -> Tally:
-    """Fill the ledger with what `asks` want and it does not hold.
+@dataclass(slots=True)
+class Collector:
+    """Fills the ledger with what asks want and it does not hold, for one teacher of one run.
 
-    Args:
-        asks: Read as workers become free; an ask whose request is in flight already is left to that request.
+    Attributes:
         transport: Where to ask.
         ledger: Where replies go.
         policy: How hard to try.
         teacher: Name recorded with every response.
         stop: Set it to stop asking; what is in flight gets `Policy.drain_s` to land.
         on_change: Called with the tally after every ask.
-
-    Raises:
-        EndpointError: Asking further is pointless; what was in flight has been kept.
-        LedgerError: A reply could not be made durable.
     """
-    collector = _Collector(transport, ledger, policy, teacher, stop, on_change)
-    return await collector.run(iter(asks))
 
+    transport: Transport
+    ledger: Ledger
+    policy: Policy
+    teacher: str
+    stop: asyncio.Event
+    on_change: Callable[[Tally], None]
+    tally: Tally = field(default_factory=Tally)
+    _fatal: Exception | None = None
+    _heard: bool = False
+    _in_flight: set[bytes] = field(default_factory=set)
 
-class _Collector:
-    def __init__(
-        self,
-        transport: Transport,
-        ledger: Ledger,
-        policy: Policy,
-        teacher: str,
-        stop: asyncio.Event,
-        on_change: Callable[[Tally], None],
-    ) -> None:
-        self.transport, self.ledger, self.policy, self.teacher = transport, ledger, policy, teacher
-        self.stop, self.on_change = stop, on_change
-        self.tally = Tally()
-        self.fatal: Exception | None = None
-        self.heard = False
-        self.in_flight: set[bytes] = set()
+    async def run(self, asks: Iterable[Ask]) -> Tally:
+        """Ask for all of `asks`, and return what that took.
 
-    async def run(self, asks: Iterator[Ask]) -> Tally:
-        workers = {asyncio.create_task(self._work(asks, index * _RAMP_S)) for index in range(self.policy.window)}
+        Args:
+            asks: Read as workers become free; an ask whose request is in flight already is left to that request.
+
+        Raises:
+            EndpointError: Asking further is pointless; what was in flight has been kept.
+            LedgerError: A reply could not be made durable.
+        """
+        shared = iter(asks)
+        workers = {asyncio.create_task(self._work(shared, index * _RAMP_S)) for index in range(self.policy.window)}
         stopping = asyncio.create_task(self.stop.wait())
         pending: set[asyncio.Task[Any]] = workers | {stopping}
         while pending != {stopping} and not self.stop.is_set():
@@ -138,8 +126,8 @@ class _Collector:
             self._notice(done)
         stopping.cancel()
         await self._drain(workers)
-        if self.fatal is not None:
-            raise self.fatal
+        if self._fatal is not None:
+            raise self._fatal
         return self.tally
 
     async def _drain(self, workers: set[asyncio.Task[Any]]) -> None:
@@ -162,14 +150,14 @@ class _Collector:
         for turn, ask in enumerate(asks, 1):
             if self.stop.is_set():
                 return
-            if ask.digest not in self.in_flight:
-                self.in_flight.add(ask.digest)
+            if ask.digest not in self._in_flight:
+                self._in_flight.add(ask.digest)
                 try:
                     await self._fill(ask)
                 except LedgerError as error:
                     self._give_up(error)
                 finally:
-                    self.in_flight.discard(ask.digest)
+                    self._in_flight.discard(ask.digest)
             self.tally.asks += 1
             self.on_change(self.tally)
             if turn % _REPLAYS_A_TURN == 0:
@@ -209,7 +197,7 @@ class _Collector:
         try:
             async with asyncio.timeout(min(self.policy.attempt_s, max(deadline - started, 0.001))):
                 raw = await self.transport.send(ask, held, n)
-            self.heard = True
+            self._heard = True
             reading = read_response(raw)
         except TimeoutError:
             raw = RawResponse(0, b"")
@@ -229,7 +217,7 @@ class _Collector:
             return False
         fault = 0 if reading.kind == "throttled" else next(faults)
         if fault >= self.policy.attempts:
-            if reading.kind == "unreachable" and not self.heard:
+            if reading.kind == "unreachable" and not self._heard:
                 self._give_up(EndpointError(f"{self.teacher} cannot be reached: {reading.error}", key="base_url"))
             return False
         pause = raw.retry_after
@@ -241,7 +229,7 @@ class _Collector:
         return True
 
     def _give_up(self, error: Exception) -> None:
-        self.fatal = self.fatal or error
+        self._fatal = self._fatal or error
         self.stop.set()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from teachers.asking import Policy, Tally, collect, parse_retry_after
+from teachers.asking import Collector, Policy, Tally, parse_retry_after
 from teachers.errors import EndpointError
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
@@ -28,15 +28,8 @@ def run(url: str, ledger: Path, wanted: Iterable[Ask], *, key: str | None = None
     async def go() -> Tally:
         with Ledger(ledger) as book:
             async with OpenAIEndpoint(url, api_key=key, connections=64) as endpoint:
-                return await collect(
-                    wanted,
-                    endpoint,
-                    book,
-                    Policy(**{"backoff_s": 0.01, **policy}),  # type: ignore[arg-type]
-                    teacher="t",
-                    stop=asyncio.Event(),
-                    on_change=lambda tally: None,
-                )
+                chosen = Policy(**{"backoff_s": 0.01, **policy})  # type: ignore[arg-type]
+                return await Collector(endpoint, book, chosen, "t", asyncio.Event(), lambda tally: None).run(wanted)
 
     return asyncio.run(go())
 
@@ -132,15 +125,8 @@ def test_stopping_keeps_what_is_in_flight(serve: Serve, tmp_path: Path) -> None:
         asyncio.get_running_loop().call_later(0.45, stop.set)
         with Ledger(tmp_path / "l.sqlite") as ledger:
             async with OpenAIEndpoint(url, api_key=None, connections=16) as endpoint:
-                tally = await collect(
-                    asks(1000),
-                    endpoint,
-                    ledger,
-                    Policy(window=16),
-                    teacher="t",
-                    stop=stop,
-                    on_change=lambda tally: None,
-                )
+                collector = Collector(endpoint, ledger, Policy(window=16), "t", stop, lambda tally: None)
+                tally = await collector.run(asks(1000))
         assert tally.bought == tally.sent == 32
 
     asyncio.run(go())
