@@ -11,12 +11,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from teachers.errors import EndpointError, LedgerError, LedgerFull
 from teachers.ledger import Ledger, Response
 from teachers.records import Ask, Outcome
+from teachers.redaction import redact
 from teachers.wire import RawResponse, Reading, read_response
 
 _REPLAYS_A_TURN = 200
@@ -198,6 +199,7 @@ class Collector:
             async with asyncio.timeout(min(self.policy.attempt_s, max(deadline - started, 0.001))):
                 raw = await self.transport.send(ask, held, n)
             self._heard = True
+            raw = raw if raw.status == 200 else replace(raw, body=redact(raw.body))
             reading = read_response(raw)
         except TimeoutError:
             raw = RawResponse(0, b"")

@@ -21,7 +21,6 @@ class OpenAIEndpoint:
 
     def __init__(self, base_url: str, *, api_key: str | None, connections: int) -> None:
         self._url = f"{base_url.rstrip('/')}/chat/completions"
-        self._secret = api_key.encode() if api_key else None
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
@@ -51,12 +50,6 @@ class OpenAIEndpoint:
             async with self._session.post(self._url, data=ask.body(n), allow_redirects=False) as response:
                 body = await response.read()
                 retry_after = parse_retry_after(response.headers.get("Retry-After"))
-                return RawResponse(response.status, self._redact(response.status, body), retry_after)
+                return RawResponse(response.status, body, retry_after)
         except aiohttp.ClientError as error:
             raise ConnectionError(type(error).__name__ if not str(error) else str(error)) from error
-
-    def _redact(self, status: int, body: bytes) -> bytes:
-        """Some endpoints quote the key in their error texts."""
-        if status == 200 or self._secret is None:
-            return body
-        return body.replace(self._secret, b"[api key]")

@@ -12,6 +12,7 @@ from typing import Final, Literal
 import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 PACKAGED: Final = Path(__file__).parent / "tiny_weights"
 _BATCH: Final = 256  # rows computed together
@@ -39,6 +40,7 @@ class TinyModel:
     """A small Llama and its tokenizer, read from a folder as `transformers` saves them."""
 
     def __init__(self, folder: Path = PACKAGED) -> None:
+        disable_progress_bar()  # upstream draws one for reading two megabytes
         self._tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         self._model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
 

@@ -102,7 +102,8 @@ def test_a_model_nobody_knows_stops_the_run_and_names_the_key(serve: Serve, tmp_
     assert stats(url)["asked"] <= 64
 
 
-def test_a_refused_key_is_not_quoted(serve: Serve, tmp_path: Path) -> None:
+def test_a_refused_key_is_not_quoted(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRACTICE_KEY", "sk-very-secret")
     url = serve("--api-key", "right")
     with pytest.raises(EndpointError) as caught:
         run(url, tmp_path / "l.sqlite", asks(5), key="sk-very-secret")

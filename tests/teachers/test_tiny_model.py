@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
 
-from pipelines.tiny_models import TEACHER, Accuracy, make_tokenizer, measure, problems
+from pipelines.tiny_models import TEACHER, TEMPERATURE, Accuracy, make_tokenizer, measure, problems
 from pipelines.word_problems import CARD, DEMO, word_problem
 from teachers.tiny_model import PACKAGED, Sampled, TinyModel, _draw
 
@@ -118,7 +118,7 @@ def test_the_packaged_tokenizer_is_the_one_that_the_code_makes(tokenizer: PreTra
 
 
 def test_the_packaged_teacher_is_right_about_nine_times_in_ten(model: TinyModel) -> None:
-    accuracy, wrong = measure(model, problems(DEMO, 400), 1.0)
+    accuracy, wrong = measure(model, problems(DEMO, 400), TEMPERATURE)
     assert 0.82 < accuracy.right / accuracy.asked < 0.98
     assert len(wrong) == accuracy.asked - accuracy.right
 
