@@ -1,0 +1,243 @@
+"""What a request costs: this client beside bare aiohttp, the openai SDK and LiteLLM, each in a process of its own.
+
+    python bench/throughput.py [--requests 3000] [--window 256] [--latency 0.2] [--rounds 3]
+    python bench/throughput.py --scaling          # our client alone, 10 to 2,000 in flight
+    python bench/throughput.py --memory           # peak memory at 1,000 and at 100,000 questions
+
+All ask one practice teacher on loopback. CPU is the client process's own, import and set-up left out; medians of the
+rounds. `potstill` is the whole stage: questions from Parquet, prompt, key, ledger with fsync, progress, typed outcome.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+PROMPT = "Add {} and {}. " + "Think about it carefully before you answer. " * 4
+
+
+def main() -> int:
+    """Run the chosen experiment, or, as a child, one client."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=3000)
+    parser.add_argument("--window", type=int, default=256)
+    parser.add_argument("--latency", type=float, default=0.2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scaling", action="store_true")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--child", choices=sorted(CLIENTS), help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        print(json.dumps(CLIENTS[args.child](args.url, args.requests, args.window)))
+    elif args.scaling:
+        scaling(args)
+    elif args.memory:
+        memory(args)
+    else:
+        compare(args)
+    return 0
+
+
+def compare(args: argparse.Namespace) -> None:
+    """All clients in turn, round after round."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in CLIENTS}
+    with serving(args.latency) as url:
+        for _ in range(args.rounds):
+            for name in CLIENTS:
+                found[name].append(child(name, url, args.requests, args.window))
+    bare = median(found["aiohttp"], "cpu")
+    ideal = args.requests / args.window * args.latency
+    print(
+        f"{args.requests} requests, {args.window} in flight, {args.latency * 1000:.0f} ms; ideal wall {ideal:.2f} s\n"
+    )
+    print("| client | CPU ms a request | times bare aiohttp | wall s | requests/s | peak MB |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, rounds in found.items():
+        cpu, wall = median(rounds, "cpu"), median(rounds, "wall")
+        rate, peak = args.requests / wall, median(rounds, "peak_mb")
+        per_request = cpu / args.requests * 1000
+        print(f"| {name} | {per_request:.2f} | {cpu / bare:.2f} | {wall:.2f} | {rate:.0f} | {peak:.0f} |")
+
+
+def scaling(args: argparse.Namespace) -> None:
+    """Our client from 10 to 2,000 in flight."""
+    print("| in flight | CPU ms a request | wall s | ideal s |")
+    print("|---:|---:|---:|---:|")
+    with serving(args.latency) as url:
+        for window in (10, 50, 250, 1000, 2000):
+            number = min(args.requests, window * 20)
+            rounds = [child("potstill", url, number, window) for _ in range(args.rounds)]
+            cpu, wall = median(rounds, "cpu"), median(rounds, "wall")
+            print(f"| {window} | {cpu / number * 1000:.2f} | {wall:.2f} | {number / window * args.latency:.2f} |")
+
+
+def memory(args: argparse.Namespace) -> None:
+    """Peak memory must not grow with the number of questions."""
+    with serving(0.0) as url:
+        few, many = (child("potstill", url, number, args.window)["peak_mb"] for number in (1_000, 100_000))
+    print(f"peak memory: {few:.0f} MB at 1,000 questions, {many:.0f} MB at 100,000: {many - few:+.0f} MB")
+
+
+@contextmanager
+def serving(latency: float) -> Any:
+    """A practice teacher in a process of its own; gives its address."""
+    command = [sys.executable, "-m", "teachers.practice_server", "--latency", str(latency)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def child(name: str, url: str, requests: int, window: int) -> dict[str, float]:
+    """One client in a fresh process."""
+    options = ["--child", name, "--url", url, "--requests", str(requests), "--window", str(window)]
+    done = subprocess.run([sys.executable, __file__, *options], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def median(rounds: list[dict[str, float]], key: str) -> float:
+    """Of one figure over the rounds."""
+    return statistics.median(one[key] for one in rounds)
+
+
+class Meter:
+    """Wall and CPU time of a block, and the process's peak memory."""
+
+    def __enter__(self) -> "Meter":
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall, self.cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+
+    def figures(self) -> dict[str, float]:
+        """As the parent reads them."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return {"wall": self.wall, "cpu": self.cpu, "peak_mb": peak}
+
+
+def body(index: int) -> dict[str, Any]:
+    """One request; the run's own number keeps rounds from being answered by a ledger."""
+    question = PROMPT.format(index, index + 1)
+    return {"model": "practice", "messages": [{"role": "user", "content": question}], "temperature": 1.0}
+
+
+def pooled(ask: Callable[[int], Awaitable[None]], requests: int, window: int) -> Any:
+    """`window` workers over one iterator."""
+    numbers = iter(range(requests))
+
+    async def worker() -> None:
+        for number in numbers:
+            await ask(number)
+
+    return asyncio.gather(*(worker() for _ in range(window)))
+
+
+def bare_aiohttp(url: str, requests: int, window: int) -> dict[str, float]:
+    """The least that can be done: serialise, send, read, parse."""
+    import aiohttp
+
+    async def run() -> dict[str, float]:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=window)) as session:
+
+            async def ask(number: int) -> None:
+                data = json.dumps(body(number)).encode()
+                headers = {"Content-Type": "application/json"}
+                async with session.post(f"{url}/chat/completions", data=data, headers=headers) as reply:
+                    assert json.loads(await reply.read())["choices"]
+
+            with Meter() as meter:
+                await pooled(ask, requests, window)
+        return meter.figures()
+
+    return asyncio.run(run())
+
+
+def openai_sdk(url: str, requests: int, window: int) -> dict[str, float]:
+    """The openai package's asynchronous client as it comes."""
+    import httpx
+    import openai
+
+    async def run() -> dict[str, float]:
+        limits = httpx.Limits(max_connections=window, max_keepalive_connections=window)
+        http = httpx.AsyncClient(limits=limits, timeout=120)
+        async with openai.AsyncOpenAI(base_url=url, api_key="none", http_client=http) as client:
+
+            async def ask(number: int) -> None:
+                reply = await client.chat.completions.create(**body(number))
+                assert reply.choices
+
+            with Meter() as meter:
+                await pooled(ask, requests, window)
+        return meter.figures()
+
+    return asyncio.run(run())
+
+
+def litellm_sdk(url: str, requests: int, window: int) -> dict[str, float]:
+    """LiteLLM's acompletion as it comes."""
+    import litellm
+
+    async def run() -> dict[str, float]:
+        async def ask(number: int) -> None:
+            asked = {**body(number), "model": "openai/practice"}
+            reply = await litellm.acompletion(**asked, api_base=url, api_key="none")
+            assert reply.choices
+
+        with Meter() as meter:
+            await pooled(ask, requests, window)
+        return meter.figures()
+
+    return asyncio.run(run())
+
+
+def potstill(url: str, requests: int, window: int) -> dict[str, float]:
+    """The asking stage of a run."""
+    from pipelines.rationales import load_problems
+    from pipelines.run_folder import opened, prepare
+    from pipelines.teaching import ask_teachers
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        with (folder / "questions.jsonl").open("w") as file:
+            for number in range(requests):
+                file.write(json.dumps({"question": PROMPT.format(number, number + 1), "answer": "0"}) + "\n")
+        teacher = {"model": "practice", "base_url": url, "window": window, "price": "unmetered"}
+        recipe = {
+            "flow": "rationales",
+            "name": "throughput",
+            "prompt": "bare_question",
+            "problems": {"path": "questions.jsonl", "columns": {"answer": "answer"}},
+            "teacher": {**teacher, "sampling": {"temperature": 1.0}},
+        }
+        (folder / "recipe.yaml").write_text(json.dumps(recipe))
+        run = prepare(folder / "recipe.yaml", [], folder / "out")
+        with opened(run):
+            load_problems(run)
+            with Meter() as meter:
+                (tally,) = ask_teachers(run).values()
+        assert tally.bought == requests
+    return meter.figures()
+
+
+CLIENTS = {"aiohttp": bare_aiohttp, "potstill": potstill, "openai": openai_sdk, "litellm": litellm_sdk}
+
+if __name__ == "__main__":
+    sys.exit(main())
