@@ -11,6 +11,7 @@ rounds. `potstill` is the whole stage: questions from Parquet, prompt, key, ledg
 import argparse
 import asyncio
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -193,6 +194,7 @@ def openai_sdk(url: str, requests: int, window: int) -> dict[str, float]:
 
 def litellm_sdk(url: str, requests: int, window: int) -> dict[str, float]:
     """LiteLLM's acompletion as it comes."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no fetching while it is imported
     import litellm
 
     async def run() -> dict[str, float]:

@@ -79,7 +79,7 @@ def _packages() -> Iterator[Finding]:
         name = _name(requirement)
         optional = "extra ==" in requirement
         extra = requirement.rpartition("extra == ")[2].strip("\"' ") if optional else ""
-        fix = f"pip install 'potstill[{extra}]'" if extra else "pip install -e . -c constraints.txt"
+        fix = f"pip install -c constraints.txt -e '.{f'[{extra}]' if extra else ''}'"
         try:
             yield Finding("ok", name, importlib.metadata.version(name), fix)
         except importlib.metadata.PackageNotFoundError:

@@ -1,6 +1,7 @@
 """Every provider that is not OpenAI-compatible, through LiteLLM: slower (some 4 ms of CPU a request), same ledger."""
 
 import json
+import os
 from typing import Any
 
 from teachers.records import Ask
@@ -14,6 +15,7 @@ class LiteLLMProvider:
     """
 
     def __init__(self) -> None:
+        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it fetches a price list when it is imported
         import litellm
         import openai
 
