@@ -27,7 +27,7 @@ from teachers.tiny_model import PACKAGED, TinyModel
 
 log = logging.getLogger(__name__)
 
-TEMPERATURE: Final = 1.0  # what the demo samples at
+TEMPERATURE: Final = 0.7  # what the demo samples at
 _MEASURED: Final = 2_000  # problems that accuracy is measured on
 _COMPARED: Final = 10_000  # problems of a stream that are looked for among the training problems
 _VOCABULARY: Final = 20_000  # problems the words are taken from
@@ -74,7 +74,7 @@ TEACHER: Final = Recipe(
     128,
     384,
     4,
-    Settings(steps=1600, batch_size=64, learning_rate=2e-3, warmup=100),
+    Settings(steps=2000, batch_size=64, learning_rate=2e-3, warmup=100),
 )
 
 

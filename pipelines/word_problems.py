@@ -80,10 +80,6 @@ _SHARES: Final = (
     "{name} puts {a} {things} into {f} equal {box}s.",
     "{a} {things} are split evenly into {f} groups.",
 )
-_SHARES_ALL: Final = (
-    "{name} shares all the {things} equally among {f} friends.",
-    "All the {things} go evenly into {f} {box}s.",
-)
 _MORE: Final = ("{other} has {b} more {things} than {name}.", "{other} has as many as {name} and {b} {things} more.")
 _FEWER: Final = ("{other} has {b} fewer {things} than {name}.", "{name} has {b} more {things} than {other}.")
 _TIMES: Final = (
@@ -117,7 +113,6 @@ _KINDS: Final = (
     _Kind((_OWNS, _FEWER), _SUM, ("a - b", "a + r")),
     _Kind((_OWNS, _TIMES), _OTHER, ("a * f",)),
     _Kind((_SHARES,), _EACH, ("a / f",)),
-    _Kind((_OWNS, _GAINS, _SHARES_ALL), _EACH, ("a + b", "r / f")),
 )
 
 _ASIDES: Final = (  # numbers that nobody asked about, and the remark that sets them aside
@@ -140,18 +135,18 @@ _SAYINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "+": (
         "add the two numbers: {x} + {y} = {z}.",
         "we add {y}: {x} + {y} = {z}.",
-        "the sum is {x} + {y} = {z} {things}.",
+        "the sum is {x} + {y} = {z}.",
     ),
     "-": ("subtract {y}: {x} - {y} = {z}.", "we take {y} away: {x} - {y} = {z}.", "the difference is {x} - {y} = {z}."),
-    "*": ("multiply by {y}: {x} * {y} = {z}.", "the product is {x} * {y} = {z} {things}."),
-    "/": ("divide by {y}: {x} / {y} = {z}.", "each share is {x} / {y} = {z} {things}."),
+    "*": ("multiply by {y}: {x} * {y} = {z}.", "the product is {x} * {y} = {z}."),
+    "/": ("divide by {y}: {x} / {y} = {z}.", "each share is {x} / {y} = {z}."),
 }
 _PARTS: Final[Mapping[str, str]] = {
     "+": "add tens, then ones: {x} + {tens} = {p} and {p} + {ones} = {z}.",
     "-": "subtract tens, then ones: {x} - {tens} = {p} and {p} - {ones} = {z}.",
     "*": "multiply tens, then ones: {tens} * {y} = {p} and {ones} * {y} = {q}, so {p} + {q} = {z}.",
 }
-_CAREFUL: Final = 0.8  # how often
+_CAREFUL: Final = 0.9  # how often
 _FIRST: Final = ("First, ", "To begin, ", "")
 _NEXT: Final = ("Then ", "Next, ", "After that, ")
 
@@ -171,7 +166,7 @@ def _solve(steps: tuple[str, ...], numbers: dict[str, int]) -> list[tuple[int, s
     return equations
 
 
-def _say(random: Random, equation: tuple[int, str, int, int], things: str) -> str:
+def _say(random: Random, equation: tuple[int, str, int, int]) -> str:
     """One equation as a sentence; most that a person would work out in two parts are."""
     x, operator, y, z = equation
     tens, ones = divmod(x if operator == "*" else y, 10)
@@ -179,7 +174,7 @@ def _say(random: Random, equation: tuple[int, str, int, int], things: str) -> st
     if operator in _PARTS and tens and ones and random.random() < _CAREFUL:
         partial = tens * y if operator == "*" else _OPERATORS[operator](x, tens)
         return _PARTS[operator].format(x=x, y=y, z=z, tens=tens, ones=ones, p=partial, q=ones * y)
-    return random.choice(_SAYINGS[operator]).format(x=x, y=y, z=z, things=things)
+    return random.choice(_SAYINGS[operator]).format(x=x, y=y, z=z)
 
 
 def _capital(text: str) -> str:
@@ -212,7 +207,7 @@ def word_problem(seed: int, index: int) -> WordProblem:
     sentences.append(random.choice(kind.asks))
     question = " ".join(sentences).format(**words, **numbers)
 
-    said = [_say(random, equation, words["things"]) for equation in equations]
+    said = [_say(random, equation) for equation in equations]
     openings = [random.choice(_FIRST if len(said) > 1 else ("",))] + [random.choice(_NEXT) for _ in said[1:]]
     steps = [_capital(opening + saying) for opening, saying in zip(openings, said, strict=True)]
     answer = str(equations[-1][-1])

@@ -83,7 +83,11 @@ class TinyTeacher:
 
 
 def _load() -> "TinyModel":
+    import torch
+
     from teachers.tiny_model import TinyModel
+
+    torch.set_num_threads(1)  # matrices this small gain little from more, and lose all of it on a busy machine
 
     return TinyModel()
 
