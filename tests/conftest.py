@@ -19,6 +19,7 @@ SHARED = ROOT.parent / "shared" / "data"
 os.environ.update(
     {
         "DO_NOT_TRACK": "1",
+        "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
