@@ -96,17 +96,28 @@ def _answer(model: "TinyModel", batch: Sequence[_Waiting]) -> list[RawResponse]:
     bodies = [json.loads(waiting.ask.canonical) for waiting in batch]
     unknown = set(bodies[0]) - _KNOWN
     if unknown:
-        error = f"the embedded teacher does not know {', '.join(sorted(unknown))}"
-        return [RawResponse(400, json.dumps({"error": {"message": error}}).encode())] * len(batch)
-    samples = model.sample(
-        [body["messages"] for body, waiting in zip(bodies, batch, strict=True) for _ in range(waiting.n)],
-        [_seed(waiting.ask, waiting.first_sample + i) for waiting in batch for i in range(waiting.n)],
-        temperature=bodies[0].get("temperature", 1.0),
-        top_p=bodies[0].get("top_p", 1.0),
-        max_tokens=bodies[0].get("max_tokens", 256),
+        return [_refusal(f"the embedded teacher does not know {', '.join(sorted(unknown))}")] * len(batch)
+    fits = [model.fits(body["messages"]) for body in bodies]
+    asked = [(body, waiting) for body, waiting, fit in zip(bodies, batch, fits, strict=True) if fit]
+    drawn = iter(
+        model.sample(
+            [body["messages"] for body, waiting in asked for _ in range(waiting.n)],
+            [_seed(waiting.ask, waiting.first_sample + i) for _, waiting in asked for i in range(waiting.n)],
+            temperature=bodies[0].get("temperature", 1.0),
+            top_p=bodies[0].get("top_p", 1.0),
+            max_tokens=bodies[0].get("max_tokens", 256),
+        )
     )
-    drawn = iter(samples)
-    return [_response([next(drawn) for _ in range(waiting.n)]) for waiting in batch]
+    return [
+        _response([next(drawn) for _ in range(waiting.n)])
+        if fit
+        else _refusal("the question is too long for this model")
+        for waiting, fit in zip(batch, fits, strict=True)
+    ]
+
+
+def _refusal(text: str) -> RawResponse:
+    return RawResponse(400, json.dumps({"error": {"message": text}}).encode())
 
 
 def _seed(ask: Ask, sample: int) -> int:

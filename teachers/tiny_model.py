@@ -70,10 +70,7 @@ class TinyModel:
             raise ValueError(f"{len(conversations)} conversations but {len(seeds)} seeds")
         if not conversations:
             return []
-        texts = self._tokenizer.apply_chat_template(
-            [list(messages) for messages in conversations], add_generation_prompt=True, tokenize=False
-        )
-        prompts: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
+        prompts = self._prompts(conversations)
         context = self._model.config.max_position_embeddings
         for index, prompt in enumerate(prompts):
             if len(prompt) >= context:
@@ -85,6 +82,18 @@ class TinyModel:
             written = self._write(prompts[rows], seeds[rows], limits, temperature, top_p)
             samples += map(self._sampled, prompts[rows], limits, written.tolist())
         return samples
+
+    def fits(self, conversation: Sequence[Mapping[str, str]]) -> bool:
+        """Whether a conversation leaves room for a completion in the model's context."""
+        (prompt,) = self._prompts([conversation])
+        return len(prompt) < int(self._model.config.max_position_embeddings)
+
+    def _prompts(self, conversations: Sequence[Sequence[Mapping[str, str]]]) -> list[list[int]]:
+        texts = self._tokenizer.apply_chat_template(
+            [list(messages) for messages in conversations], add_generation_prompt=True, tokenize=False
+        )
+        prompts: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return prompts
 
     @torch.inference_mode()
     def _write(
