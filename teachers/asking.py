@@ -151,7 +151,8 @@ class Collector:
         patience = Patience(self.policy)
         while held < ask.samples and not self.stop.is_set():
             n = min(ask.samples - held, self.policy.choices)
-            turn = await self.lane.enter(len(ask.canonical) // _BYTES_A_TOKEN + n * self.policy.completion_tokens)
+            tokens = len(ask.canonical) // _BYTES_A_TOKEN + n * self.policy.completion_tokens
+            turn = await self.lane.enter(tokens, again=patience.spent_s > 0)
             if turn is None:
                 self._shut_out()
                 break

@@ -1,6 +1,6 @@
 """Flow control: everything of a run that asks one endpoint with one key goes through one `Lane`.
 
-A lane gives turns in the order they are asked for, and holds them back while the window is full (`adaptive_window`), a
+A lane gives turns in the order they are asked for, to rows that failed before those that did not, and holds them back while the window is full (`adaptive_window`), a
 limit per minute is reached (`pace`), the endpoint has asked for a pause, or it does not answer (`breaker`). Every wait
 ends: with a turn, with the end of the run, or with the lane's own end after an outage.
 """
@@ -21,7 +21,14 @@ _WINDOW_AFTER_OUTAGE = 4
 _NEVER_HEARD_S = 15.0
 """An endpoint that never answered is more often a wrong address than an outage."""
 
+_ROUND_TRIP_S = 0.5
+"""Taken for the round-trip until answers tell, and moved towards each by `_WEIGHT`."""
+
+_WEIGHT = 0.1
 _OVERLOADED = frozenset({503, 529})
+
+
+_Waiting = tuple["asyncio.Future[Turn | None]", int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +106,14 @@ class Lane:
         self.outage: Outage | None = None
         self._limits, self._notice = limits, notice
         self._window = AdaptiveWindow(limits.window, start=_FIRST_WINDOW)
+        self._round_trip_s = _ROUND_TRIP_S
+        self._resting: set[asyncio.TimerHandle] = set()
         self._requests, self._tokens = Pace(limits.requests_per_minute), Pace(limits.tokens_per_minute)
         self._breaker = Breaker()
         self._paused_until = 0.0
         self._trouble_since: float | None = None
-        self._waiting: deque[tuple[asyncio.Future[Turn | None], int]] = deque()
+        self._first: deque[_Waiting] = deque()
+        self._again: deque[_Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -112,19 +122,20 @@ class Lane:
         """Requests in flight at most, for now."""
         return self._window.size
 
-    async def enter(self, tokens: int) -> Turn | None:
+    async def enter(self, tokens: int, *, again: bool = False) -> Turn | None:
         """Wait for a turn; ``None`` when there will be none, because the run stops or the endpoint has an `outage`.
 
         Args:
             tokens: What the request is estimated to cost, prompt and completion together.
+            again: It has been sent before.
         """
         if self._closed:
             return None
         now = time.monotonic()
-        if not self._waiting and self._wait_s(now) == 0:
+        if not self._first and not self._again and self._wait_s(now) == 0:
             return self._admit(tokens, now)
         turn: asyncio.Future[Turn | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((turn, tokens))
+        (self._again if again else self._first).append((turn, tokens))
         self._pump()
         try:
             return await turn
@@ -139,14 +150,17 @@ class Lane:
         now = time.monotonic()
         self.heard |= raw.status != 0
         refused = reading.kind in ("throttled", "late") or raw.status in _OVERLOADED
+        if reading.kind == "answered":
+            self._round_trip_s += _WEIGHT * (now - turn.sent_at - self._round_trip_s)
         if reading.kind != "unreachable":
-            self._window.settle(turn.sent_at, now, refused=refused)
+            self._settle(turn, now, refused=refused)
         self._tokens.settle(reading.prompt_tokens + reading.completion_tokens - turn.tokens)
         if reading.kind in ("late", "unreachable") or raw.status >= 500:
             if self._breaker.fault(turn.sent_at, now, probe=turn.probe):
                 self._notice(f"the endpoint does not answer ({reading.error}); trying it now and then")
         elif self._breaker.heard(now):
             self._window = AdaptiveWindow(self._limits.window, start=_WINDOW_AFTER_OUTAGE)
+            self._end_rests()
             self._notice("the endpoint answers again")
         if raw.retry_after is not None and reading.kind != "answered":
             self._paused_until = max(self._paused_until, now + raw.retry_after)
@@ -162,12 +176,34 @@ class Lane:
     def close(self) -> None:
         """Give no more turns: whoever waits for one gets ``None``."""
         self._closed = True
+        self._end_rests()
         if self._timer is not None:
             self._timer.cancel()
-        while self._waiting:
-            waiting, _ = self._waiting.popleft()
+        while (next_up := self._next()) is not None:
+            waiting, _ = next_up
             if not waiting.done():
                 waiting.set_result(None)
+
+    def _settle(self, turn: Turn, now: float, *, refused: bool) -> None:
+        """A refused turn rests for a round-trip, so that no place in the window is refused twice in a round."""
+        before = self._window.size
+        self._window.settle(turn.sent_at, now, refused=refused)
+        if self._window.size < before:
+            self._end_rests()
+        elif refused and not self._closed:
+            rest: asyncio.TimerHandle = asyncio.get_running_loop().call_later(
+                self._round_trip_s, lambda: self._rested(rest)
+            )
+            self._resting.add(rest)
+
+    def _rested(self, rest: asyncio.TimerHandle) -> None:
+        self._resting.discard(rest)
+        self._pump()
+
+    def _end_rests(self) -> None:
+        for rest in self._resting:
+            rest.cancel()
+        self._resting.clear()
 
     def _look_for_outage(self, now: float, raw: RawResponse, reading: Reading) -> None:
         if reading.kind not in ("throttled", "late", "unreachable") and raw.status < 500:
@@ -195,16 +231,25 @@ class Lane:
 
     def _wait_s(self, now: float) -> float | None:
         """Seconds until a turn may be given; ``None`` when that is for another turn's end to say."""
-        if self.in_flight >= self._window.size or (self._breaker.is_open and self._breaker.probing):
+        if self.in_flight + len(self._resting) >= self._window.size or (
+            self._breaker.is_open and self._breaker.probing
+        ):
             return None
         until = max(self._paused_until, self._requests.free_at, self._tokens.free_at, self._breaker.probe_at or 0.0)
         return max(until - now, 0.0)
+
+    def _next(self) -> "_Waiting | None":
+        """Who is next: in an outage a row that has not failed, since one that has may be the reason it fails again."""
+        for queue in (self._first, self._again) if self._breaker.is_open else (self._again, self._first):
+            if queue:
+                return queue.popleft()
+        return None
 
     def _pump(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiting:
+        while self._first or self._again:
             now = time.monotonic()
             wait = self._wait_s(now)
             if wait is None:
@@ -212,8 +257,9 @@ class Lane:
             if wait > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
                 return
-            waiting, tokens = self._waiting.popleft()
-            if not waiting.done():
+            next_up = self._next()
+            if next_up is not None and not next_up[0].done():
+                waiting, tokens = next_up
                 waiting.set_result(self._admit(tokens, now))
 
 
