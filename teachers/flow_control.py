@@ -1,6 +1,6 @@
 """Flow control: everything of a run that asks one endpoint with one key goes through one `Lane`.
 
-A lane gives turns in the order they are asked for, to rows that failed before those that did not, and holds them back while the window is full (`adaptive_window`), a
+A lane gives turns in the order they are asked for, and holds them back while the window is full (`adaptive_window`), a
 limit per minute is reached (`pace`), the endpoint has asked for a pause, or it does not answer (`breaker`). Every wait
 ends: with a turn, with the end of the run, or with the lane's own end after an outage.
 """
@@ -156,7 +156,7 @@ class Lane:
             self._settle(turn, now, refused=refused)
         self._tokens.settle(reading.prompt_tokens + reading.completion_tokens - turn.tokens)
         if reading.kind in ("late", "unreachable") or raw.status >= 500:
-            if self._breaker.fault(turn.sent_at, now, probe=turn.probe):
+            if self._breaker.fault(turn.sent_at, now, probe=turn.probe) and self.heard:
                 self._notice(f"the endpoint does not answer ({reading.error}); trying it now and then")
         elif self._breaker.heard(now):
             self._window = AdaptiveWindow(self._limits.window, start=_WINDOW_AFTER_OUTAGE)

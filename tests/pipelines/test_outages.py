@@ -74,7 +74,7 @@ def test_an_address_where_nobody_is_names_its_key(
     write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"http://127.0.0.1:{a_port()}/v1"
-    recipe = write_recipe("", teacher=teacher(url, patience_s=2))
+    recipe = write_recipe("", teacher=teacher(url, patience_s=1.5))
     assert main(["run", str(recipe), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "teacher.base_url" in said
@@ -83,9 +83,9 @@ def test_an_address_where_nobody_is_names_its_key(
 
 def test_a_run_waits_for_an_endpoint_that_comes_back(write_recipe: Write, tmp_path: Path) -> None:
     with Restarted("--latency", "0.1") as first:
-        process = start(write_recipe("", questions=400, teacher=teacher(first.url)), tmp_path)
-        wait_for(first.url, 60)
-    time.sleep(1.5)
+        process = start(write_recipe("", questions=200, teacher=teacher(first.url)), tmp_path)
+        wait_for(first.url, 40)
+    time.sleep(0.5)
     second = Restarted("--latency", "0.1")
     second.port, second.command = first.port, first.command
     with second:
@@ -93,16 +93,16 @@ def test_a_run_waits_for_an_endpoint_that_comes_back(write_recipe: Write, tmp_pa
     assert process.returncode == 0, said
     assert "does not answer" in said
     assert "answers again" in said
-    assert json.loads(printed)["funnel"][1]["kept"] == 400
+    assert json.loads(printed)["funnel"][1]["kept"] == 200
 
 
 def test_an_endpoint_that_stays_away_ends_the_run_and_running_again_resumes(
     write_recipe: Write, run_it: RunIt, tmp_path: Path
 ) -> None:
     with Restarted("--latency", "0.1") as first:
-        recipe = write_recipe("", questions=400, teacher=teacher(first.url, patience_s=2))
+        recipe = write_recipe("", questions=200, teacher=teacher(first.url, patience_s=1.5))
         process = start(recipe, tmp_path)
-        wait_for(first.url, 60)
+        wait_for(first.url, 40)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "run again to resume" in said
@@ -111,9 +111,9 @@ def test_an_endpoint_that_stays_away_ends_the_run_and_running_again_resumes(
     second.port, second.command = first.port, first.command
     with second:
         done = run_it(recipe)
-    assert done["asking"]["practice"]["replayed"] >= 60
-    assert done["asking"]["practice"]["replayed"] + done["asking"]["practice"]["bought"] == 400
-    assert done["funnel"][1]["kept"] == 400
+    assert done["asking"]["practice"]["replayed"] >= 40
+    assert done["asking"]["practice"]["replayed"] + done["asking"]["practice"]["bought"] == 200
+    assert done["funnel"][1]["kept"] == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -121,7 +121,7 @@ def test_a_second_signal_ends_a_run_at_once_and_loses_nothing(
     serve: Serve, write_recipe: Write, tmp_path: Path, number: signal.Signals
 ) -> None:
     url = serve("--latency", "0.05", "--stalled", "0.3")
-    process = start(write_recipe("", questions=400, teacher=teacher(url)), tmp_path)
+    process = start(write_recipe("", questions=200, teacher=teacher(url)), tmp_path)
     wait_for(url, 10)
     process.send_signal(number)
     assert process.stderr is not None
@@ -140,7 +140,7 @@ def test_a_second_signal_ends_a_run_at_once_and_loses_nothing(
 
 def test_sigterm_lets_what_is_in_flight_land(serve: Serve, write_recipe: Write, run_it: RunIt, tmp_path: Path) -> None:
     url = serve("--latency", "0.5")
-    recipe = write_recipe("", questions=200, teacher=teacher(url))
+    recipe = write_recipe("", questions=60, teacher=teacher(url))
     process = start(recipe, tmp_path)
     wait_for(url, 8)
     process.send_signal(signal.SIGTERM)

@@ -150,12 +150,12 @@ def test_it_finds_a_servers_capacity(serve: Serve, tmp_path: Path, window: int) 
 
     settled = Lane(Limits(window))
     settled._window = lane._window
-    tally = run(url, tmp_path, asks(range(1000, 1480)), settled, window=window)
+    tally = run(url, tmp_path, asks(range(1000, 1320)), settled, window=window)
     seconds = time.monotonic() - started
     refused = stats(url)["faults"]["over capacity"] - before["faults"]["over capacity"]
-    assert (tally.bought, tally.unanswered) == (480, 0)
-    assert refused <= 48
-    assert 480 / seconds >= 16 / 0.1 / 3
+    assert (tally.bought, tally.unanswered) == (320, 0)
+    assert refused <= 32
+    assert 320 / seconds >= 16 / 0.1 / 3
 
 
 def test_teachers_share_their_lane(serve: Serve, tmp_path: Path) -> None:
@@ -176,9 +176,10 @@ def test_teachers_share_their_lane(serve: Serve, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [(), ("--retry-after-date",)])
 def test_throttling_costs_no_row(serve: Serve, tmp_path: Path, form: tuple[str, ...]) -> None:
-    url = serve("--throttled", "0.3", "--retry-after", "0.05", *form)
-    tally = run(url, tmp_path, asks(range(100)), Lane(Limits(64)), attempts=1)
-    assert (tally.bought, tally.unanswered) == (100, 0)
+    url = serve("--throttled", "0.1", "--retry-after", "0.05", *form)
+    tally = run(url, tmp_path, asks(range(40)), Lane(Limits(64)), attempts=1)
+    assert (tally.bought, tally.unanswered) == (40, 0)
+    assert stats(url)["faults"]["throttled"] > 0
 
 
 def test_every_fault_at_once_leaves_no_hole(serve: Serve, tmp_path: Path) -> None:
@@ -211,8 +212,8 @@ def test_an_endpoint_that_only_fails_is_left_alone_but_for_probes(serve: Serve, 
     assert len(told) == 1
 
 
-def test_rows_that_always_fail_do_not_look_like_an_outage_to_the_rest(serve: Serve, tmp_path: Path) -> None:
+def test_rows_that_always_fail_are_no_outage_when_nothing_else_is_left(serve: Serve, tmp_path: Path) -> None:
     url = serve()
     bad = [Ask.of("m", [{"role": "user", "content": f"{i}"}], {"n": "many"}, samples=1, label="bad") for i in range(12)]
-    tally = run(url, tmp_path, [*bad, *asks(range(100))], Lane(Limits(64, patience_s=1)))
+    tally = run(url, tmp_path, [*asks(range(100)), *bad], Lane(Limits(64, patience_s=1)))
     assert (tally.bought, tally.unanswered) == (100, 12)
