@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from pipelines.cli import main
 from pipelines.lanes import lanes
 from pipelines.recipes import Teacher
@@ -70,17 +68,6 @@ def teacher(url: str, **changes: Any) -> dict[str, Any]:
     return {"model": "practice", "base_url": url, "samples": 1, "window": 16, "price": "unmetered", **changes}
 
 
-def test_an_address_where_nobody_is_names_its_key(
-    write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    url = f"http://127.0.0.1:{a_port()}/v1"
-    recipe = write_recipe("", teacher=teacher(url, patience_s=1.5))
-    assert main(["run", str(recipe), "--out", str(tmp_path / "out")]) == 2
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert "teacher.base_url" in said
-    assert "cannot be reached" in said
-
-
 def test_a_run_waits_for_an_endpoint_that_comes_back(write_recipe: Write, tmp_path: Path) -> None:
     with Restarted("--latency", "0.1") as first:
         process = start(write_recipe("", questions=200, teacher=teacher(first.url)), tmp_path)
@@ -116,14 +103,13 @@ def test_an_endpoint_that_stays_away_ends_the_run_and_running_again_resumes(
     assert done["funnel"][1]["kept"] == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_ends_a_run_at_once_and_loses_nothing(
-    serve: Serve, write_recipe: Write, tmp_path: Path, number: signal.Signals
+def test_a_second_ctrl_c_ends_a_run_at_once_and_loses_nothing(
+    serve: Serve, write_recipe: Write, tmp_path: Path
 ) -> None:
     url = serve("--latency", "0.05", "--stalled", "0.3")
     process = start(write_recipe("", questions=200, teacher=teacher(url)), tmp_path)
     wait_for(url, 10)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     lines = [process.stderr.readline()]
     while "once more" not in lines[-1]:
@@ -131,7 +117,7 @@ def test_a_second_signal_ends_a_run_at_once_and_loses_nothing(
         lines.append(process.stderr.readline())
     time.sleep(0.2)
     asked = time.monotonic()
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert time.monotonic() - asked < 15
     assert process.returncode != 0
@@ -139,8 +125,8 @@ def test_a_second_signal_ends_a_run_at_once_and_loses_nothing(
 
 
 def test_sigterm_lets_what_is_in_flight_land(serve: Serve, write_recipe: Write, run_it: RunIt, tmp_path: Path) -> None:
-    url = serve("--latency", "0.5")
-    recipe = write_recipe("", questions=60, teacher=teacher(url))
+    url = serve("--latency", "0.3")
+    recipe = write_recipe("", questions=48, teacher=teacher(url))
     process = start(recipe, tmp_path)
     wait_for(url, 8)
     process.send_signal(signal.SIGTERM)
