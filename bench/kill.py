@@ -61,7 +61,7 @@ class Teacher:
     """A practice teacher in a process of its own."""
 
     def __init__(self, latency: float) -> None:
-        command = [sys.executable, "-m", "teachers.practice_server", "--latency", str(latency)]
+        command = [sys.executable, "-m", "pipelines", "serve-test-teacher", "--latency", str(latency)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()

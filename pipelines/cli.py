@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.errors import RunError
+from pipelines.errors import RunError, UserError
 
 _NO_TELEMETRY = {
     "DO_NOT_TRACK": "1",
@@ -18,6 +18,7 @@ _NO_TELEMETRY = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
+_FAULTS = ("throttled", "failed", "dropped", "stalled", "torn", "broken", "truncated")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_ledger(commands)
     _add_doctor(commands)
+    _add_serve_test_teacher(commands)
     return parser
 
 
@@ -93,6 +95,21 @@ def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     doctor.set_defaults(command=_doctor)
 
 
+def _add_serve_test_teacher(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    serve = commands.add_parser("serve-test-teacher", help="a teacher to practise on: costs nothing, faults on request")
+    serve.add_argument("--port", type=int, default=0, help="default: a free one")
+    serve.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="median time of a reply")
+    serve.add_argument("--spread", type=float, default=0.0, help="of a lognormal latency; 1 has a long tail")
+    serve.add_argument("--capacity", type=int, default=0, metavar="N", help="429 for requests beyond N at once")
+    serve.add_argument("--retry-after", type=float, default=0.05, metavar="SECONDS", help="told to whom is throttled")
+    serve.add_argument("--retry-after-date", action="store_true", help="tell it as a date")
+    serve.add_argument("--api-key", default="", metavar="KEY", help="the key it wants")
+    serve.add_argument("--model", default="", help="the only model it knows")
+    for fault in _FAULTS:
+        serve.add_argument(f"--{fault}", type=float, default=0.0, metavar="SHARE", help="share of requests")
+    serve.set_defaults(command=_serve_test_teacher)
+
+
 def _run(args: argparse.Namespace) -> int:
     from pipelines.running import run_recipe
     from pipelines.summary import as_json, as_text
@@ -120,3 +137,30 @@ def _doctor(args: argparse.Namespace) -> int:
     from pipelines.doctor import doctor
 
     return doctor(args.recipe)
+
+
+def _serve_test_teacher(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from teachers.practice_faults import Faults, Latency
+    from teachers.practice_server import PracticeTeacher, serve
+
+    teacher = PracticeTeacher(
+        latency=Latency(args.latency, args.spread),
+        faults=Faults(**{fault: getattr(args, fault) for fault in _FAULTS}),
+        retry_after_s=args.retry_after,
+        retry_after_date=args.retry_after_date,
+        capacity=args.capacity,
+        model=args.model,
+        api_key=args.api_key,
+    )
+    try:
+        asyncio.run(serve(teacher, args.port, _say_address))
+    except OSError as error:
+        raise UserError("--port", "", f"cannot serve at port {args.port}: {error.strerror}") from None
+    return 0
+
+
+def _say_address(url: str) -> None:
+    sys.stdout.write(f"{url}\n")
+    sys.stdout.flush()

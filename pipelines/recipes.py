@@ -118,9 +118,13 @@ class Teacher(_Strict):
         api_key_env: The environment variable that holds the key. OPENAI_API_KEY is sent to OpenAI, and to another
             `base_url` only if it is named here.
         samples: Of every problem; all that are recorded, for recorded generations.
-        window: Requests in flight at most.
+        window: Requests in flight at most; fewer while the endpoint refuses some. Teachers at one `base_url` with one
+            key share the widest of theirs, and the lowest of their limits.
+        requests_per_minute: A limit to keep.
+        tokens_per_minute: A limit to keep, prompt and completion together.
         choices_per_request: 1 for endpoints that ignore or refuse ``n``.
         timeout_s: Deadline of one attempt.
+        patience_s: How long the endpoint may go without an answer, or ask to be left alone, before the run ends.
         price: ``unmetered``, or USD for a million tokens.
     """
 
@@ -132,8 +136,11 @@ class Teacher(_Strict):
     samples: int | None = Field(default=None, gt=0, le=1024)
     sampling: Sampling = Sampling()
     window: int = Field(default=64, gt=0, le=4096)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
     choices_per_request: int = Field(default=128, gt=0, le=128)
     timeout_s: float = Field(default=600, gt=0)
+    patience_s: float = Field(default=300, gt=0)
     price: Price | Literal["unmetered"] | None = None
 
     @model_validator(mode="after")

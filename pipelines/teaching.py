@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -11,16 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.errors import RunError, UserError
+from pipelines.lanes import lanes
 from pipelines.progress import Progress
 from pipelines.recipes import Price, Recorded, Teacher
 from pipelines.records import Funnel, Generation, Problem, Rejected
 from pipelines.run_folder import Run, recorded_source
 from pipelines.sources import Source, column
+from pipelines.stopping import stop_on_signals
 from pipelines.tables import TableWriter, count_rows, read_table
-from teachers.asking import Collector, Policy, Tally, Transport
-from teachers.errors import EndpointError, LedgerError
+from teachers.asking import Collector, Tally, Transport
+from teachers.errors import EndpointError, LedgerError, OutageError
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
+from teachers.policy import Policy
 from teachers.recorded import Recordings
 from teachers.records import Ask, Reply
 from teachers.tiny import MODEL as TINY
@@ -70,23 +71,26 @@ def ask_teachers(run: Run) -> dict[str, Tally]:
 
     Raises:
         UserError: A key, a model or an address is wrong, or the disk is full.
-        RunError: It was stopped.
+        RunError: It was stopped, or an endpoint has stopped answering.
     """
     try:
         return asyncio.run(_ask_all(run))
     except EndpointError as error:
         raise UserError(run.recipe_path, f"teacher.{error.key}", str(error)) from None
+    except OutageError as error:
+        raise RunError(f"{error}; every reply so far is kept in {run.ledger}: run again to resume") from None
     except LedgerError as error:
         raise UserError("the ledger", "", str(error)) from None
 
 
 async def _ask_all(run: Run) -> dict[str, Tally]:
     stop = asyncio.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop, Policy().drain_s)
     teachers = run.recipe.teacher
     total = count_rows(run.table("problems")) * len(teachers)
     tallies: dict[str, Tally] = {}
     keys = {teacher.label: _api_key(run, teacher) for teacher in teachers}
+    lane = lanes(teachers, keys)
     with Ledger(run.ledger, run=run.id) as ledger, Progress("asking", total) as progress:
         ledger.hold_ballast()
 
@@ -97,8 +101,9 @@ async def _ask_all(run: Run) -> dict[str, Tally]:
 
             async with _transport(run, teacher, index, keys[teacher.label]) as transport:
                 asks = (ask for _, ask in _asks(run, teacher, transport) if ask is not None)
-                policy = Policy(window=teacher.window, choices=teacher.choices_per_request, attempt_s=teacher.timeout_s)
-                collector = Collector(transport, ledger, policy, teacher.label, stop, show)
+                collector = Collector(
+                    transport, lane[teacher.label], ledger, _policy(teacher), teacher.label, stop, show
+                )
                 tallies[teacher.label] = await collector.run(asks)
 
         async with asyncio.TaskGroup() as group:
@@ -115,16 +120,20 @@ async def _guarded(work: Any, stop: asyncio.Event) -> Exception | None:
     """One teacher's failure lets the others drain before it is raised."""
     try:
         await work
-    except (EndpointError, LedgerError, RunError) as error:
+    except (EndpointError, OutageError, LedgerError, RunError) as error:
         stop.set()
         return error
     return None
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+def _policy(teacher: Teacher) -> Policy:
+    sampling, policy = teacher.sampling, Policy()
+    return Policy(
+        window=teacher.window,
+        choices=teacher.choices_per_request,
+        attempt_s=teacher.timeout_s,
+        completion_tokens=sampling.max_completion_tokens or sampling.max_tokens or policy.completion_tokens,
+    )
 
 
 def _note(tallies: Any) -> str:

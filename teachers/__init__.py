@@ -1,11 +1,12 @@
 """Who answers: endpoints, recorded generations and the embedded teacher, behind one ledger.
 
-An `asking.Collector` takes an iterable of `Ask`, sends what the ledger does not hold yet through a `Transport`, and
-makes every reply durable; `Ledger.replies` then reads it back as `Reply`. A transport is one module: `openai_endpoint`
-(aiohttp), `litellm_provider`, `recorded` (generations that exist already) and `tiny` (the embedded model).
+An `asking.Collector` takes an iterable of `Ask`, sends what the ledger does not hold yet through a `Transport` as fast
+as the endpoint's `flow_control.Lane` lets it, and makes every reply durable; `Ledger.replies` then reads it back as
+`Reply`. A transport is one module: `openai_endpoint` (aiohttp), `litellm_provider`, `recorded` (generations that exist
+already) and `tiny` (the embedded model).
 """
 
-from teachers.errors import EndpointError, LedgerError, LedgerFull, RecordedError, TeacherError
+from teachers.errors import EndpointError, LedgerError, LedgerFull, OutageError, RecordedError, TeacherError
 from teachers.records import Ask, Outcome, Reply
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "EndpointError",
     "LedgerError",
     "LedgerFull",
+    "OutageError",
     "Outcome",
     "RecordedError",
     "Reply",

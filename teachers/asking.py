@@ -5,22 +5,22 @@ across rows: a request ends as an `Outcome`, and the ledger keeps its failures b
 """
 
 import asyncio
-import email.utils
-import itertools
-import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from teachers.errors import EndpointError, LedgerError, LedgerFull
+from teachers.errors import EndpointError, LedgerError, LedgerFull, OutageError
+from teachers.flow_control import Lane, Turn
 from teachers.ledger import Ledger, Response
+from teachers.policy import Patience, Policy
 from teachers.records import Ask, Outcome
 from teachers.redaction import redact
 from teachers.wire import RawResponse, Reading, read_response
 
 _REPLAYS_A_TURN = 200
+_BYTES_A_TOKEN = 4
 _RAMP_S = 0.004
 """Between two workers' first requests: an endpoint is not met with the whole window at once, and replies do not come
 in bursts that would wait, delivered but not yet kept, while the first of them are being handled."""
@@ -36,29 +36,6 @@ class Transport(Protocol):
             OSError: No response came: refused, reset, torn.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How hard to try.
-
-    Attributes:
-        window: Requests in flight at most.
-        choices: Samples one request may ask for; 1 for endpoints that ignore ``n``.
-        attempts: Per request; being throttled (429) is not an attempt.
-        attempt_s: Deadline of one attempt, in seconds.
-        row_s: Deadline of one request with all its attempts and waits, in seconds.
-        backoff_s: First wait after a fault, doubled each time, with full jitter.
-        drain_s: How long requests in flight may still take once the run is told to stop.
-    """
-
-    window: int = 64
-    choices: int = 128
-    attempts: int = 6
-    attempt_s: float = 600.0
-    row_s: float = 3600.0
-    backoff_s: float = 0.5
-    drain_s: float = 30.0
 
 
 @dataclass(slots=True)
@@ -90,6 +67,7 @@ class Collector:
 
     Attributes:
         transport: Where to ask.
+        lane: Gives leave to send; shared by all that ask the same endpoint with the same key.
         ledger: Where replies go.
         policy: How hard to try.
         teacher: Name recorded with every response.
@@ -98,6 +76,7 @@ class Collector:
     """
 
     transport: Transport
+    lane: Lane
     ledger: Ledger
     policy: Policy
     teacher: str
@@ -105,7 +84,7 @@ class Collector:
     on_change: Callable[[Tally], None]
     tally: Tally = field(default_factory=Tally)
     _fatal: Exception | None = None
-    _heard: bool = False
+    _asks: Iterator[Ask] = field(default_factory=lambda: iter(()))
     _in_flight: set[bytes] = field(default_factory=set)
 
     async def run(self, asks: Iterable[Ask]) -> Tally:
@@ -116,16 +95,19 @@ class Collector:
 
         Raises:
             EndpointError: Asking further is pointless; what was in flight has been kept.
+            OutageError: The endpoint has stopped answering; what was in flight has been kept.
             LedgerError: A reply could not be made durable.
         """
-        shared = iter(asks)
-        workers = {asyncio.create_task(self._work(shared, index * _RAMP_S)) for index in range(self.policy.window)}
+        self._asks = iter(asks)
+        workers = {asyncio.create_task(self._work(index * _RAMP_S)) for index in range(self.policy.window)}
         stopping = asyncio.create_task(self.stop.wait())
         pending: set[asyncio.Task[Any]] = workers | {stopping}
         while pending != {stopping} and not self.stop.is_set():
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             self._notice(done)
         stopping.cancel()
+        if self.stop.is_set():
+            self.lane.close()
         await self._drain(workers)
         if self._fatal is not None:
             raise self._fatal
@@ -146,9 +128,9 @@ class Collector:
             if isinstance(error, Exception):
                 self._give_up(error)
 
-    async def _work(self, asks: Iterator[Ask], start_after: float) -> None:
+    async def _work(self, start_after: float) -> None:
         await _sleep_or(self.stop, start_after)
-        for turn, ask in enumerate(asks, 1):
+        for turn, ask in enumerate(self._asks, 1):
             if self.stop.is_set():
                 return
             if ask.digest not in self._in_flight:
@@ -167,11 +149,15 @@ class Collector:
     async def _fill(self, ask: Ask) -> None:
         held = min(self.ledger.held(ask.digest), ask.samples)
         self.tally.replayed += held
-        deadline = time.monotonic() + self.policy.row_s
-        faults = itertools.count(1)
+        patience = Patience(self.policy)
         while held < ask.samples and not self.stop.is_set():
             n = min(ask.samples - held, self.policy.choices)
-            raw, reading, seconds = await self._attempt(ask, held, n, deadline)
+            tokens = len(ask.canonical) // _BYTES_A_TOKEN + n * self.policy.completion_tokens
+            turn = await self.lane.enter(tokens, again=patience.spent_s > 0)
+            if turn is None:
+                self._shut_out()
+                break
+            raw, reading, seconds = await self._attempt(ask, held, n, turn, patience)
             await self.ledger.append(_response(ask, held, n, raw, reading, seconds, self.teacher))
             if self.ledger.full:
                 self._give_up(
@@ -181,7 +167,7 @@ class Collector:
                 )
             if reading.kind == "answered":
                 held += self._count(reading, n)
-            elif not await self._wait(ask, raw, reading, faults, deadline):
+            elif not await self._wait(raw, reading, turn, patience):
                 break
         self.tally.unanswered += held < ask.samples
 
@@ -192,43 +178,59 @@ class Collector:
         self.tally.completion_tokens += reading.completion_tokens
         return got
 
-    async def _attempt(self, ask: Ask, held: int, n: int, deadline: float) -> tuple[RawResponse, Reading, float]:
-        started = time.monotonic()
+    async def _attempt(
+        self, ask: Ask, held: int, n: int, turn: Turn, patience: Patience
+    ) -> tuple[RawResponse, Reading, float]:
         self.tally.sent += 1
         try:
-            async with asyncio.timeout(min(self.policy.attempt_s, max(deadline - started, 0.001))):
-                raw = await self.transport.send(ask, held, n)
-            self._heard = True
-            raw = raw if raw.status == 200 else replace(raw, body=redact(raw.body))
-            reading = read_response(raw)
-        except TimeoutError:
-            raw = RawResponse(0, b"")
-            reading = Reading("late", error=f"no complete reply within {self.policy.attempt_s:g} s")
-        except OSError as error:
-            raw = RawResponse(0, b"")
-            reading = Reading("unreachable", error=f"no reply: {error}")
+            raw, reading = await self._send(ask, held, n, min(self.policy.attempt_s, patience.left_s))
+            self.lane.learn(turn, raw, reading)
+        finally:
+            self.lane.leave(turn)
         if reading.kind != "answered":
             self.tally.errors[reading.error] += 1
-        return raw, reading, time.monotonic() - started
+        seconds = time.monotonic() - turn.sent_at
+        patience.spend(seconds)
+        return raw, reading, seconds
 
-    async def _wait(self, ask: Ask, raw: RawResponse, reading: Reading, faults: Iterator[int], deadline: float) -> bool:
+    async def _send(self, ask: Ask, held: int, n: int, deadline_s: float) -> tuple[RawResponse, Reading]:
+        nothing = RawResponse(0, b"")
+        try:
+            async with asyncio.timeout(deadline_s):
+                raw = await self.transport.send(ask, held, n)
+        except TimeoutError:
+            return nothing, Reading("late", error=f"no complete reply within {self.policy.attempt_s:g} s")
+        except OSError as error:
+            return nothing, Reading("unreachable", error=f"no reply: {error}")
+        raw = raw if raw.status == 200 else replace(raw, body=redact(raw.body))
+        return raw, read_response(raw)
+
+    async def _wait(self, raw: RawResponse, reading: Reading, turn: Turn, patience: Patience) -> bool:
         """Wait until the request may be sent again; false when it may not."""
         if reading.kind == "fatal":
             self._give_up(EndpointError(f"{self.teacher} refuses every request: {reading.error}", key=reading.mend))
         if reading.kind in ("fatal", "terminal"):
             return False
-        fault = 0 if reading.kind == "throttled" else next(faults)
-        if fault >= self.policy.attempts:
-            if reading.kind == "unreachable" and not self._heard:
-                self._give_up(EndpointError(f"{self.teacher} cannot be reached: {reading.error}", key="base_url"))
-            return False
-        pause = raw.retry_after
+        excused = reading.kind == "throttled" or (turn.probe and reading.kind == "unreachable")
+        pause = patience.pause(raw.retry_after, excused=excused)
         if pause is None:
-            pause = random.uniform(0.5, 1) * min(self.policy.backoff_s * 2 ** max(fault - 1, 0), 60)  # noqa: S311 - jitter
-        if time.monotonic() + pause > deadline:
+            if reading.kind == "unreachable" and not self.lane.heard:
+                self._give_up(EndpointError(f"{self.teacher} cannot be reached: {reading.error}", key="base_url"))
             return False
         await _sleep_or(self.stop, pause)
         return True
+
+    def _shut_out(self) -> None:
+        outage = self.lane.outage
+        if outage is None:
+            return
+        answered = self.tally.bought + self.tally.replayed > 0
+        if outage.reachable and answered and next(self._asks, None) is None:
+            return  # all that is left are rows it has failed on: perhaps it is the rows, and the next run asks again
+        if outage.heard:
+            self._give_up(OutageError(f"{self.teacher} has stopped answering: {outage.text}"))
+        else:
+            self._give_up(EndpointError(f"{self.teacher} cannot be reached: {outage.text}", key="base_url"))
 
     def _give_up(self, error: Exception) -> None:
         self._fatal = self._fatal or error
@@ -263,17 +265,3 @@ async def _sleep_or(stop: asyncio.Event, seconds: float) -> None:
             await waiter
     except TimeoutError:
         return
-
-
-def parse_retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from either form of the Retry-After header (RFC 9110, 10.2.3); ``None`` when it is not there."""
-    if not value:
-        return None
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return None

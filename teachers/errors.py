@@ -2,6 +2,7 @@
 
 TeacherError
 ├── EndpointError   the endpoint refuses every request: key, model or address is wrong
+├── OutageError     the endpoint has stopped answering; asking again later goes on
 ├── RecordedError   a file of recorded generations cannot be read or matched
 └── LedgerError     the ledger cannot be opened or written
     └── LedgerFull  the disk is full; everything received so far is safe
@@ -22,6 +23,10 @@ class EndpointError(TeacherError):
     def __init__(self, text: str, *, key: str) -> None:
         super().__init__(text)
         self.key = key
+
+
+class OutageError(TeacherError):
+    """The endpoint has stopped answering, or asks to be left alone for long; everything received so far is kept."""
 
 
 class RecordedError(TeacherError):

@@ -5,9 +5,8 @@ from types import TracebackType
 
 import aiohttp
 
-from teachers.asking import parse_retry_after
 from teachers.records import Ask
-from teachers.wire import RawResponse
+from teachers.wire import RawResponse, parse_retry_after
 
 
 class OpenAIEndpoint:

@@ -1,29 +1,25 @@
 """A teacher to practise on: an OpenAI-compatible server that costs nothing and faults on request.
 
-It adds up the first two numbers of the last message, and gets it wrong now and then. Which reply and which fault a
-request meets depends on its bytes and on how often it has come, never on the clock, so a run can be repeated.
+It adds up the first two numbers of the last message, and gets it wrong now and then. Which reply, which fault and which
+latency a request meets depends on its bytes and on how often it has come, never on the clock, so a run can be repeated.
 ``/stats`` counts per request what was asked and what was delivered whole.
 """
 
-import argparse
 import asyncio
+import email.utils
 import hashlib
 import json
+import math
 import re
+import signal
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """Shares of requests, each from 0 to 1, that meet a fault."""
-
-    throttled: float = 0.0
-    failed: float = 0.0
-    dropped: float = 0.0
-    broken: float = 0.0
+from teachers.practice_faults import Fault, Faults, Latency, draw
 
 
 @dataclass(slots=True)
@@ -31,21 +27,28 @@ class PracticeTeacher:
     """The server's state.
 
     Attributes:
-        latency_s: How long every reply takes.
+        latency: How long replies take.
         faults: What goes wrong how often.
         retry_after_s: What a throttled request is told to wait.
+        retry_after_date: Tell it as a date, in whole seconds, not as a number.
+        capacity: Requests beyond so many at once get HTTP 429 without advice; 0 for no limit.
         model: The only model it knows; empty for any.
         api_key: The key it wants; empty for none.
     """
 
-    latency_s: float = 0.0
+    latency: Latency = field(default_factory=Latency)
     faults: Faults = field(default_factory=Faults)
     retry_after_s: float = 0.05
+    retry_after_date: bool = False
+    capacity: int = 0
     model: str = ""
     api_key: str = ""
     asked: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
     samples: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
 
     def app(self) -> web.Application:
         """The server as an aiohttp application."""
@@ -62,6 +65,8 @@ class PracticeTeacher:
                 "samples": self.samples,
                 "requests": len(self.delivered),
                 "delivered_twice": sum(count - 1 for count in self.delivered.values()),
+                "most_in_flight": self.most_in_flight,
+                "faults": dict(self.met),
             }
         )
 
@@ -73,38 +78,47 @@ class PracticeTeacher:
         refusal = self._refusal(request, body)
         if refusal is not None:
             return refusal
-        await asyncio.sleep(self.latency_s)
-        draw = _draw(f"{key}:{self.asked[key]}")
-        faulted = self._fault(request, draw)
-        if faulted is not None:
-            return faulted
-        return await self._deliver(request, key, body)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self._answer(request, key, body)
+        finally:
+            self.in_flight -= 1
 
     def _refusal(self, request: web.Request, body: dict[str, object]) -> web.Response | None:
         if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
             return _error(401, f"Incorrect API key provided: {request.headers.get('Authorization', '')}")
         if self.model and body["model"] != self.model:
             return _error(404, f"The model {body['model']!r} does not exist")
+        if self.capacity and self.in_flight >= self.capacity:
+            self.met["over capacity"] += 1
+            return _error(429, "too many requests at once")
         return None
 
-    def _fault(self, request: web.Request, draw: float) -> web.Response | None:
-        faults = self.faults
-        if draw < (edge := faults.throttled):
-            response = _error(429, "slow down")
-            response.headers["Retry-After"] = str(self.retry_after_s)
-            return response
-        if draw < (edge := edge + faults.failed):
-            return _error(500, "out of order")
-        if draw < (edge := edge + faults.dropped):
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        if draw < edge + faults.broken:
-            return web.Response(text='{"choices": [{"message": {"cont', content_type="application/json")
-        return None
+    async def _answer(self, request: web.Request, key: str, body: dict[str, object]) -> web.StreamResponse:
+        arrival = f"{key}:{self.asked[key]}"
+        fault = self.faults.meets(arrival)
+        if fault is not None:
+            self.met[fault] += 1
+        if fault == "throttled":
+            return _error(429, "slow down", {"Retry-After": self._retry_after()})
+        if fault == "stalled":
+            await asyncio.Event().wait()  # ends when the asker goes away
+        await asyncio.sleep(self.latency.of(arrival))
+        reply = _reply(key, body, truncated=fault == "truncated")
+        if fault is None or fault == "truncated":
+            return await self._deliver(request, key, body, reply)
+        return await _spoil(request, fault, json.dumps(reply).encode())
 
-    async def _deliver(self, request: web.Request, key: str, body: dict[str, object]) -> web.StreamResponse:
-        response = web.json_response(_reply(key, body))
+    def _retry_after(self) -> str:
+        if self.retry_after_date:
+            return email.utils.formatdate(math.ceil(time.time() + self.retry_after_s), usegmt=True)
+        return f"{self.retry_after_s:g}"
+
+    async def _deliver(
+        self, request: web.Request, key: str, body: dict[str, object], reply: dict[str, object]
+    ) -> web.StreamResponse:
+        response = web.json_response(reply)
         try:
             await response.prepare(request)
             await response.write_eof()
@@ -116,24 +130,62 @@ class PracticeTeacher:
         return response
 
 
-def _draw(text: str) -> float:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+async def serve(teacher: PracticeTeacher, port: int, ready: Callable[[str], object]) -> None:
+    """Serve on loopback until SIGINT or SIGTERM.
+
+    Args:
+        teacher: What to serve.
+        port: 0 takes a free one.
+        ready: Told the address for ``teacher.base_url`` once it answers.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(teacher.app(), handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        ready(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
+        await stop.wait()
+    finally:
+        await runner.cleanup()
 
 
-def _error(status: int, message: str) -> web.Response:
-    return web.json_response({"error": {"message": message}}, status=status)
+async def _spoil(request: web.Request, fault: Fault, body: bytes) -> web.StreamResponse:
+    if fault == "failed":
+        return _error(500, "out of order")
+    if fault == "broken":
+        return web.Response(body=body[: len(body) // 2], content_type="application/json")
+    response = web.StreamResponse(headers={"Content-Length": str(len(body)), "Content-Type": "application/json"})
+    if fault == "torn":
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2])
+        await asyncio.sleep(0.01)  # lets the first half leave before the connection ends
+    if request.transport is not None:
+        request.transport.abort()
+    return response
 
 
-def _reply(key: str, body: dict[str, object]) -> dict[str, object]:
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"message": message}}, status=status, headers=headers)
+
+
+def _reply(key: str, body: dict[str, object], *, truncated: bool) -> dict[str, object]:
     messages = body["messages"]
     question = str(messages[-1]["content"]) if isinstance(messages, list) else ""
     texts = [_solve(question, f"{key}:{index}") for index in range(int(str(body.get("n", 1))))]
+    if truncated:
+        texts = [text[: len(text) // 2] for text in texts]
+    finish = "length" if truncated else "stop"
     return {
         "id": f"practice-{key[:12]}",
         "object": "chat.completion",
         "model": body["model"],
         "choices": [
-            {"index": index, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            {"index": index, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
             for index, text in enumerate(texts)
         ],
         "usage": {"prompt_tokens": len(question.split()), "completion_tokens": sum(len(t.split()) for t in texts)},
@@ -142,35 +194,6 @@ def _reply(key: str, body: dict[str, object]) -> dict[str, object]:
 
 def _solve(question: str, seed: str) -> str:
     first, second = [int(number) for number in re.findall(r"\d+", question)[:2]] or [0, 0]
-    slip = 10 if _draw(seed) < 0.2 else 0
+    slip = 10 if draw(seed) < 0.2 else 0
     total = first + second + slip
     return f"Take {first} and {second} together.\n{first} + {second} = {total}\n\\boxed{{{total}}}"
-
-
-def main() -> None:
-    """Serve on loopback until stopped; the first line printed is the address."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
-    parser.add_argument("--api-key", default="", help="the key it wants")
-    parser.add_argument("--model", default="", help="the only model it knows")
-    for fault in ("throttled", "failed", "dropped", "broken"):
-        parser.add_argument(f"--{fault}", type=float, default=0.0, metavar="SHARE")
-    args = parser.parse_args()
-    faults = Faults(args.throttled, args.failed, args.dropped, args.broken)
-    teacher = PracticeTeacher(latency_s=args.latency, faults=faults, model=args.model, api_key=args.api_key)
-    asyncio.run(_serve(teacher, args.port))
-
-
-async def _serve(teacher: PracticeTeacher, port: int) -> None:
-    runner = web.AppRunner(teacher.app())
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
-    address = runner.addresses[0]
-    print(f"http://127.0.0.1:{address[1]}/v1", flush=True)  # noqa: T201 - for whoever starts it
-    await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,12 @@
 """The chat-completions wire format: from a raw response to an outcome, and from its bytes to replies.
 
-Both are pure functions of status and bytes, so what the ledger holds can be read again by a better parser for nothing.
+What a response means depends on status and bytes alone, so what the ledger holds can be read again by a better parser
+for nothing.
 """
 
+import email.utils
 import json
+import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,6 +79,20 @@ def read_replies(digest: bytes, first_sample: int, body: bytes, *, seq: int) -> 
         _reply(digest, first_sample + index, choice, str(message.get("model") or ""), alone, seq)
         for index, choice in enumerate(choices)
     ]
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Seconds to wait, from either form of the Retry-After header (RFC 9110, 10.2.3); ``None`` when it is not there."""
+    if not value:
+        return None
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
 
 
 def _read_success(body: bytes) -> Reading:

@@ -82,7 +82,7 @@ def serve() -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
         def start(*options: str) -> str:
-            command = [sys.executable, "-m", "teachers.practice_server", *options]
+            command = [sys.executable, "-m", "pipelines", "serve-test-teacher", *options]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
             stack.callback(_end, process)
             assert process.stdout is not None

@@ -73,10 +73,10 @@ def test_the_readmes_commands_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert targets == {"demo", "test"}
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     blocks = "".join(re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
-    commands = set(re.findall(r"^potstill (\w+)", blocks, re.MULTILINE))
+    commands = set(re.findall(r"^potstill ([\w-]+)", blocks, re.MULTILINE))
     with pytest.raises(SystemExit):
         main(["--help"])
-    listed = set(re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE))
+    listed = set(re.findall(r"^    ([\w-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
     assert commands == listed
     for option in set(re.findall(r"\[(--\w+)", README)):
         with pytest.raises(SystemExit):

@@ -166,7 +166,8 @@ def test_a_wrong_key_is_named_and_not_shown(
 
 
 def test_an_address_where_nothing_answers_is_named(write_recipe: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "recipe.yaml: teacher.base_url: practice cannot be reached" in complaint(capsys, write_recipe(NOWHERE))
+    line = complaint(capsys, write_recipe(NOWHERE), "--set", "teacher.patience_s=1")
+    assert "recipe.yaml: teacher.base_url: practice cannot be reached" in line
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(

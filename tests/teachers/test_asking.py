@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from teachers.asking import Collector, Policy, Tally, parse_retry_after
+from teachers.asking import Collector, Tally
 from teachers.errors import EndpointError
+from teachers.flow_control import Lane, Limits
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
+from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.wire import parse_retry_after
 
 Serve = Callable[..., str]
 
@@ -29,7 +32,9 @@ def run(url: str, ledger: Path, wanted: Iterable[Ask], *, key: str | None = None
         with Ledger(ledger) as book:
             async with OpenAIEndpoint(url, api_key=key, connections=64) as endpoint:
                 chosen = Policy(**{"backoff_s": 0.01, **policy})  # type: ignore[arg-type]
-                return await Collector(endpoint, book, chosen, "t", asyncio.Event(), lambda tally: None).run(wanted)
+                lane = Lane(Limits(chosen.window))
+                collector = Collector(endpoint, lane, book, chosen, "t", asyncio.Event(), lambda tally: None)
+                return await collector.run(wanted)
 
     return asyncio.run(go())
 
@@ -126,7 +131,9 @@ def test_stopping_keeps_what_is_in_flight(serve: Serve, tmp_path: Path) -> None:
         asyncio.get_running_loop().call_later(0.45, stop.set)
         with Ledger(tmp_path / "l.sqlite") as ledger:
             async with OpenAIEndpoint(url, api_key=None, connections=16) as endpoint:
-                collector = Collector(endpoint, ledger, Policy(window=16), "t", stop, lambda tally: None)
+                collector = Collector(
+                    endpoint, Lane(Limits(16)), ledger, Policy(window=16), "t", stop, lambda tally: None
+                )
                 tally = await collector.run(asks(1000))
         assert tally.bought == tally.sent == 32
 

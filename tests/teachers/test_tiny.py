@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from teachers.asking import Collector, Policy, Tally
+from teachers.asking import Collector, Tally
+from teachers.flow_control import Lane, Limits
 from teachers.ledger import Ledger
+from teachers.policy import Policy
 from teachers.records import Ask
 from teachers.tiny import TinyTeacher
 
@@ -19,7 +21,8 @@ def collect(ledger: Path, *asks: Ask) -> tuple[Tally, list[list[str]], list[str]
     async def go() -> Tally:
         async with TinyTeacher() as teacher:
             with Ledger(ledger) as book:
-                return await Collector(teacher, book, Policy(), "tiny", asyncio.Event(), lambda tally: None).run(asks)
+                lane, stop = Lane(Limits(window=64)), asyncio.Event()
+                return await Collector(teacher, lane, book, Policy(), "tiny", stop, lambda tally: None).run(asks)
 
     tally = asyncio.run(go())
     with Ledger(ledger) as book:
