@@ -95,7 +95,7 @@ def memory(args: argparse.Namespace) -> None:
 @contextmanager
 def serving(latency: float) -> Any:
     """A practice teacher in a process of its own; gives its address."""
-    command = [sys.executable, "-m", "teachers.practice_server", "--latency", str(latency)]
+    command = [sys.executable, "-m", "pipelines", "serve-test-teacher", "--latency", str(latency)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None
