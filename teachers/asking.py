@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from teachers.errors import EndpointError, LedgerError, LedgerFull
 from teachers.ledger import Ledger, Response
+from teachers.metering import Meter
 from teachers.records import Ask, Outcome
 from teachers.wire import RawResponse, Reading, read_response
 
@@ -94,6 +95,7 @@ class Collector:
         teacher: Name recorded with every response.
         stop: Set it to stop asking; what is in flight gets `Policy.drain_s` to land.
         on_change: Called with the tally after every ask.
+        meter: What every attempt is reserved from and settled with.
     """
 
     transport: Transport
@@ -102,6 +104,7 @@ class Collector:
     teacher: str
     stop: asyncio.Event
     on_change: Callable[[Tally], None]
+    meter: Meter = field(default_factory=Meter)
     tally: Tally = field(default_factory=Tally)
     _fatal: Exception | None = None
     _heard: bool = False
@@ -170,8 +173,14 @@ class Collector:
         faults = itertools.count(1)
         while held < ask.samples and not self.stop.is_set():
             n = min(ask.samples - held, self.policy.choices)
+            waited = time.monotonic()
+            worst = await self.meter.reserve(ask, n)
+            if worst is None:
+                break
+            deadline += time.monotonic() - waited
             raw, reading, seconds = await self._attempt(ask, held, n, deadline)
             await self.ledger.append(_response(ask, held, n, raw, reading, seconds, self.teacher))
+            self.meter.settle(worst, ask, raw, reading)
             if self.ledger.full:
                 self._give_up(
                     LedgerFull(
@@ -204,7 +213,8 @@ class Collector:
             reading = Reading("late", error=f"no complete reply within {self.policy.attempt_s:g} s")
         except OSError as error:
             raw = RawResponse(0, b"")
-            reading = Reading("unreachable", error=f"no reply: {error}")
+            refused = isinstance(error, ConnectionRefusedError)
+            reading = Reading("unreachable", unsent=refused, error=f"no reply: {error}")
         if reading.kind != "answered":
             self.tally.errors[reading.error] += 1
         return raw, reading, time.monotonic() - started
