@@ -68,6 +68,11 @@ class Spent:
     charge: Charge
     seconds: float
 
+    @property
+    def usd(self) -> float:
+        """Its money."""
+        return in_usd(self.charge.usd)
+
     @classmethod
     def of(cls, budget: Budget) -> "Spent | None":
         """``None`` where no cap makes it be counted."""
@@ -76,7 +81,7 @@ class Spent:
     def as_json(self) -> dict[str, Any]:
         """For the manifest."""
         return {
-            "usd": in_usd(self.charge.usd),
+            "usd": self.usd,
             "tokens": self.charge.tokens,
             "requests": self.charge.requests,
             "wall_s": round(self.seconds, 3),
@@ -130,8 +135,9 @@ def _charge(row: Stored, ledger: Ledger, tariff: Tariff) -> Charge:
 
 def _line(run: Run, budget: Budget) -> str:
     caps, spent, wanted = run.recipe.budget, budget.settled, budget.wanted
+    lost = f" ({dollars(budget.untold.usd)} for attempts whose reply was lost)" if budget.untold.usd else ""
     told = {
-        "usd": f"{dollars(spent.usd)} of ${caps.usd} spent, and the next request may cost {dollars(wanted.usd)}",
+        "usd": f"{dollars(spent.usd)} of ${caps.usd} spent{lost}, and the next request may cost {dollars(wanted.usd)}",
         "tokens": f"{spent.tokens:,} of {caps.tokens} tokens used, and the next request may take {wanted.tokens:,}",
         "requests": f"{spent.requests:,} of {caps.requests} requests sent",
         "wall_s": f"{budget.seconds:.0f} s of {caps.wall_s} s spent asking",

@@ -111,6 +111,11 @@ class Budget:
             self._file.close()
 
     @property
+    def untold(self) -> Charge:
+        """The part of `settled` that was reserved for attempts whose reply was lost."""
+        return self._file.untold if self._file else Charge()
+
+    @property
     def seconds(self) -> float:
         """Spent asking, over all starts of the run."""
         return (self._file.seconds if self._file else 0.0) + time.monotonic() - self._started
@@ -201,6 +206,7 @@ class SpendFile:
     def __init__(self, path: Path) -> None:
         self.untold = Charge()
         self.seconds = 0.0
+        self._path = path
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             text = os.pread(self._file, _FILE_BYTES, 0)
@@ -215,10 +221,17 @@ class SpendFile:
             raise LedgerError(f"{path}: is damaged: {mend}") from error
 
     def write(self, untold: Charge, reserved: Charge, seconds: float) -> None:
-        """Add to what is not told elsewhere, and replace the rest."""
+        """Add to what is not told elsewhere, and replace the rest.
+
+        Raises:
+            LedgerError: It cannot be written.
+        """
         self.untold += untold
         kept = {"untold": asdict(self.untold), "reserved": asdict(reserved), "seconds": round(seconds, 3)}
-        os.pwrite(self._file, json.dumps(kept).encode().ljust(_FILE_BYTES - 1) + b"\n", 0)
+        try:
+            os.pwrite(self._file, json.dumps(kept).encode().ljust(_FILE_BYTES - 1) + b"\n", 0)
+        except OSError as error:
+            raise LedgerError(f"{self._path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Let go of the file."""
