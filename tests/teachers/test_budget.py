@@ -38,6 +38,7 @@ class Runs(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.ledger = Charge()
         self.paid = Charge()
+        self.twice = Charge()  # a reply kept at the moment of a kill counts beside its reservation: on the safe side
         self.start()
 
     def start(self) -> None:
@@ -84,6 +85,7 @@ class Runs(RuleBasedStateMachine):
             self.paid += part(worst, percent)  # served and billed, and nobody was there to hear it
             if landed:
                 self.ledger += part(worst, percent)
+                self.twice += part(worst, percent)
         self.teardown_tasks()
         self.file.close()
         self.start()
@@ -101,18 +103,12 @@ class Runs(RuleBasedStateMachine):
         for kind in ("usd", "tokens", "requests"):
             cap = getattr(CAPS, kind)
             assert getattr(self.paid, kind) <= cap
-            if not self.killed_late:
-                assert getattr(total, kind) <= cap
+            assert getattr(total, kind) <= cap + getattr(self.twice, kind)
             assert getattr(self.paid, kind) <= getattr(total, kind)
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:
         assert self.in_flight or not self.waiting
-
-    @property
-    def killed_late(self) -> bool:
-        """A reply in the ledger whose reservation was not yet settled counts twice, on the safe side."""
-        return self.budget.reserved == Charge()
 
     def teardown_tasks(self) -> None:
         for _, task in self.waiting:
@@ -127,7 +123,7 @@ class Runs(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-Runs.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Runs.TestCase.settings = settings(max_examples=100, derandomize=True, stateful_step_count=40, deadline=None)
 TestEveryInterleaving = Runs.TestCase
 
 
