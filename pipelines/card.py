@@ -141,13 +141,13 @@ def sampling_in_words(sampling: Mapping[str, Any]) -> str:
     return ", ".join(values) or "left to the endpoint"
 
 
-def cost_in_words(teacher: Teacher, usd: float | None) -> str:
+def cost_in_words(teacher: Teacher, usd: float) -> str:
     """A teacher's cost in USD, or why there is none to tell."""
     if teacher.recorded:
         return "recorded"
     if teacher.price == "unmetered":
         return "unmetered"
-    return "no price given" if usd is None else dollars(usd)
+    return dollars(usd)
 
 
 def dollars(usd: float) -> str:
@@ -164,9 +164,7 @@ def _accuracy(found: TeacherVerdicts) -> str:
 
 def _spend(spend: Mapping[str, Any]) -> str:
     tokens = f"{spend['prompt_tokens']:,} tokens in prompts and {spend['completion_tokens']:,} in completions"
-    if spend["usd"] is None:
-        return f"{tokens}. What they cost is unknown: the recipe gives at least one teacher no price."
-    return f"{tokens}, at the recipe's prices {dollars(spend['usd'])}."
+    return f"{tokens}: {dollars(spend['usd'])} at the prices in manifest.json."
 
 
 def _follows_redi(recipe: Rationales) -> bool:

@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 the user's input is wrong; 3 stopped by the budget; 4 a cr
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_estimate(commands)
     _add_explain(commands)
     _add_ledger(commands)
     _add_doctor(commands)
@@ -54,14 +56,25 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     run = commands.add_parser("run", help="run a recipe; running it again resumes it")
-    run.add_argument("recipe", type=Path, metavar="RECIPE.yaml")
-    run.add_argument(
-        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change one value of the recipe"
-    )
-    run.add_argument("--out", type=Path, default=Path("datasets_out"), metavar="DIR", help="where run folders go")
+    _recipe_options(run)
     run.add_argument("--json", action="store_true", help="print the manifest, with the run folder, as one JSON object")
     run.add_argument("--prefect", action="store_true", help="run under Prefect's embedded server")
     run.set_defaults(command=_run)
+
+
+def _add_estimate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    estimate = commands.add_parser("estimate", help="what a run will cost and how long it takes, from a small pilot")
+    _recipe_options(estimate)
+    estimate.add_argument("--json", action="store_true", help="print the estimate as one JSON object")
+    estimate.set_defaults(command=_estimate)
+
+
+def _recipe_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", type=Path, metavar="RECIPE.yaml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change one value of the recipe"
+    )
+    parser.add_argument("--out", type=Path, default=Path("datasets_out"), metavar="DIR", help="where run folders go")
 
 
 def _add_explain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -116,6 +129,15 @@ def _run(args: argparse.Namespace) -> int:
 
     run, manifest = run_recipe(args.recipe, args.set, args.out, prefect=args.prefect)
     sys.stdout.write((as_json if args.json else as_text)(run.folder, manifest))
+    return 0
+
+
+def _estimate(args: argparse.Namespace) -> int:
+    from pipelines.estimate import estimate
+    from pipelines.estimate_summary import as_json, as_text
+
+    found = estimate(args.recipe, args.set, args.out)
+    sys.stdout.write(json.dumps(as_json(found)) + "\n" if args.json else as_text(found))
     return 0
 
 

@@ -1,7 +1,8 @@
 """Errors that end a run, each with the exit code that the command line gives.
 
 RunError          1  something outside the recipe went wrong; the text says what to do
-└── UserError     2  the user's input is wrong; the text names the file, the key and the mend
+├── UserError     2  the user's input is wrong; the text names the file, the key and the mend
+└── BudgetReached 3  a cap of the recipe's budget; what was bought is kept, and a higher cap goes on
 """
 
 
@@ -24,3 +25,9 @@ class UserError(RunError):
 
     def __init__(self, file: object, key: str, problem: str) -> None:
         super().__init__(" ".join(f"{file}: {f'{key}: ' if key else ''}{problem}".split()))
+
+
+class BudgetReached(RunError):  # noqa: N818 - the run did as it was told
+    """A cap of the recipe's budget was reached."""
+
+    exit_code = 3

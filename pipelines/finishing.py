@@ -15,8 +15,9 @@ from pipelines.recipes import Teacher
 from pipelines.records import Funnel
 from pipelines.report import report
 from pipelines.run_folder import MANIFEST, Run, output_hashes, version
+from pipelines.spending import in_usd
 from pipelines.tables import write_text
-from pipelines.teaching import Taught
+from pipelines.teaching import Asked, Taught
 from prompts import Prompt
 from teachers.asking import Tally
 
@@ -28,12 +29,11 @@ class Results:
     """What the stages before came to.
 
     Attributes:
-        asked: What asking took in this run, by teacher.
         times: When the run started, and the seconds of each stage.
     """
 
     problems: Funnel
-    asked: Mapping[str, Tally]
+    asked: Asked
     taught: Taught
     judged: Funnel
     curated: Curated
@@ -53,7 +53,7 @@ def finish(run: Run, results: Results) -> dict[str, Any]:
     """
     answered = results.taught.funnel
     if not answered.kept:
-        faults = [fault for tally in results.asked.values() for fault, _ in tally.errors.most_common(1)]
+        faults = [fault for tally in results.asked.tallies.values() for fault, _ in tally.errors.most_common(1)]
         reasons = "; ".join(faults) or answered.rejected
         raise UserError(run.recipe_path, "teacher", f"not one reply came back; {reasons}")
     manifest = _manifest(run, results)
@@ -81,9 +81,10 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
             "paired_problems": curated.paired_problems,
             "cross_teacher_pairs": curated.cross_teacher_pairs,
         },
-        "teachers": [_teacher(teacher, results.taught) for teacher in recipe.teacher],
+        "teachers": [_teacher(teacher, run, results.taught) for teacher in recipe.teacher],
         "spend": _spend(results.taught),
-        "asking": {label: _tally(tally) for label, tally in results.asked.items()},
+        "budget": _budget(run, results.asked),
+        "asking": {label: _tally(tally) for label, tally in results.asked.tallies.items()},
         "ledger": {"file": run.ledger.name, "run": run.id},
         "seeds": {"problems": recipe.problems.seed} if recipe.problems.generate else {},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -96,7 +97,7 @@ def _prompt(prompt: Prompt) -> dict[str, str]:
     return {"name": prompt.name, "sha256": prompt.sha256}
 
 
-def _teacher(teacher: Teacher, taught: Taught) -> dict[str, Any]:
+def _teacher(teacher: Teacher, run: Run, taught: Taught) -> dict[str, Any]:
     return {
         "name": teacher.label,
         "model": teacher.model,
@@ -104,20 +105,26 @@ def _teacher(teacher: Teacher, taught: Taught) -> dict[str, Any]:
         "models_reported": taught.models[teacher.label],
         "samples": teacher.samples,
         "sampling": teacher.sampling.on_the_wire(),
+        "price": run.tariffs[teacher.label].as_json(),
         "usage": taught.usage[teacher.label].as_json(),
     }
 
 
 def _spend(taught: Taught) -> dict[str, Any]:
-    """What the replies of this dataset cost, whichever run bought them; USD is null unless every price is known."""
+    """What the replies of this dataset cost, whichever run bought them."""
     usage = taught.usage.values()
-    costs = [one.usd for one in usage]
-    known = [cost for cost in costs if cost is not None]
     return {
-        "usd": round(sum(known), 6) if len(known) == len(costs) else None,
-        "prompt_tokens": sum(one.prompt_tokens for one in usage),
-        "completion_tokens": sum(one.completion_tokens for one in usage),
+        "usd": in_usd(sum(one.usd for one in usage)),
+        "prompt_tokens": sum(one.tokens.prompt for one in usage),
+        "completion_tokens": sum(one.tokens.completion for one in usage),
     }
+
+
+def _budget(run: Run, asked: Asked) -> dict[str, Any] | None:
+    """What this run may pay and has paid, failed attempts included."""
+    if asked.spent is None:
+        return None
+    return {"caps": run.recipe.budget.model_dump(exclude_none=True), "spent": asked.spent.as_json()}
 
 
 def _tally(tally: Tally) -> dict[str, Any]:

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from critics.final_answer import Rule
 
+LITELLM = "litellm/"
+"""Prefix of a model that is asked through LiteLLM."""
+
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
@@ -100,10 +103,32 @@ class Sampling(_Strict):
 
 
 class Price(_Strict):
-    """USD for a million tokens."""
+    """USD for a million tokens.
+
+    Attributes:
+        cached_input: Of a prompt, read from the provider's cache; by default as `input`.
+        reasoning: By default as `output`.
+    """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    reasoning: float | None = Field(default=None, ge=0)
+
+
+class Budget(_Strict):
+    """What a run may cost at most, over all of its starts.
+
+    Attributes:
+        tokens: Of prompts and completions together.
+        requests: Attempts, failed ones included.
+        wall_s: Seconds spent asking.
+    """
+
+    usd: float | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0)
+    requests: int | None = Field(default=None, gt=0)
+    wall_s: float | None = Field(default=None, gt=0)
 
 
 class Teacher(_Strict):
@@ -125,7 +150,7 @@ class Teacher(_Strict):
         choices_per_request: 1 for endpoints that ignore or refuse ``n``.
         timeout_s: Deadline of one attempt.
         patience_s: How long the endpoint may go without an answer, or ask to be left alone, before the run ends.
-        price: ``unmetered``, or USD for a million tokens.
+        price: ``unmetered``, or USD for a million tokens; by default the model's list price.
     """
 
     model: str | None = None
@@ -218,6 +243,7 @@ class Rationales(_Strict):
         name: Of the folder under ``datasets_out`` that its runs go to.
         prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
+        budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
         ledger: Where replies are kept; by default ``ledger.sqlite`` beside the runs.
     """
 
@@ -230,6 +256,7 @@ class Rationales(_Strict):
     critic: Critic = Critic()
     sft: Sft = Sft()
     pairs: Pairs = Pairs()
+    budget: Budget = Budget()
     ledger: str | None = None
 
     @model_validator(mode="before")

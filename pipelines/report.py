@@ -137,7 +137,7 @@ def _tiles(manifest: Mapping[str, Any], verdicts: Mapping[str, TeacherVerdicts])
         (_share(right / decided) if decided else "none", "right", f"of {decided:,} replies that could be decided"),
         (_number(counts["sft"]), "SFT rows", "sft/train.parquet"),
         (_number(counts["pairs"]), "pairs", f"from {counts['paired_problems']:,} problems"),
-        ("unknown" if usd is None else dollars(usd), "cost", "no price given" if usd is None else "of this dataset"),
+        (dollars(usd), "cost", "of this dataset"),
     ]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import RunError, UserError
+from pipelines.pricing import check_limits, tariffs
 from pipelines.problems import source_of
 from pipelines.recipe_files import as_yaml, load_recipe
 from pipelines.recipes import Rationales, Teacher
@@ -19,6 +20,7 @@ from pipelines.records import Problem
 from pipelines.sources import Source
 from pipelines.tables import count_rows, write_text
 from prompts import Message, Prompt, PromptError, load_prompt
+from teachers.prices import Tariff
 
 OUT = Path("datasets_out")
 MANIFEST = "manifest.json"
@@ -36,6 +38,7 @@ class Run:
         folder: ``<out>/<recipe name>/<id>``.
         ledger: The ledger's file.
         inputs: SHA-256 by name of file.
+        tariffs: What each teacher costs, by label.
     """
 
     recipe: Rationales
@@ -46,6 +49,7 @@ class Run:
     id: str
     folder: Path
     ledger: Path
+    tariffs: Mapping[str, Tariff]
 
     def table(self, name: str) -> Path:
         """Path of a table, as in ``sft/train``."""
@@ -80,19 +84,21 @@ def prepare(recipe_path: Path, sets: Sequence[str], out: Path) -> Run:
         UserError: Recipe, prompts or inputs are wrong.
     """
     recipe = load_recipe(recipe_path, sets)
+    prices = tariffs(recipe, recipe_path)
+    check_limits(recipe, recipe_path)
     prompt = _prompt(recipe_path, "prompt", recipe.prompt, recipe)
     student_prompt = _prompt(recipe_path, "student_prompt", recipe.student_prompt or recipe.prompt, recipe)
     inputs = _fingerprints(recipe, recipe_path.parent)
     content = [
         version(),
-        recipe.model_dump(mode="json", exclude={"ledger"}),
+        recipe.model_dump(mode="json", exclude={"ledger", "budget"}),
         [prompt.sha256, student_prompt.sha256],
         dict(inputs),
     ]
     run_id = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     ledger = recipe_path.parent / recipe.ledger if recipe.ledger else out / "ledger.sqlite"
     folder = out / recipe.name / run_id
-    return Run(recipe, recipe_path, prompt, student_prompt, inputs, run_id, folder, ledger)
+    return Run(recipe, recipe_path, prompt, student_prompt, inputs, run_id, folder, ledger, prices)
 
 
 def _prompt(recipe_path: Path, key: str, name: str, recipe: Rationales) -> Prompt:
@@ -137,6 +143,20 @@ def opened(run: Run) -> Iterator[None]:
         UserError: The folder cannot be written.
         RunError: Another process holds it.
     """
+    with held(run):
+        (run.folder / MANIFEST).unlink(missing_ok=True)
+        write_text(run.folder / "recipe.yaml", as_yaml(run.recipe))
+        yield
+
+
+@contextmanager
+def held(run: Run) -> Iterator[None]:
+    """Hold the run folder for this process, as it is.
+
+    Raises:
+        UserError: The folder cannot be written.
+        RunError: Another process holds it.
+    """
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
         lock = (run.folder / ".lock").open("w")
@@ -149,8 +169,6 @@ def opened(run: Run) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(f"{run.folder}: another process is at this run: wait for it, or stop it") from None
-        (run.folder / MANIFEST).unlink(missing_ok=True)
-        write_text(run.folder / "recipe.yaml", as_yaml(run.recipe))
         yield
 
 

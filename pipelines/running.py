@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,15 @@ def run_recipe(recipe: Path, sets: Sequence[str], out: Path, *, prefect: bool) -
     if manifest is not None and not any(tally["unanswered"] for tally in manifest["asking"].values()):
         say(f"complete already: {run.folder}")
         return run, manifest
+    with naming_faults(run), opened(run):
+        return run, _flow(run, prefect=prefect)
+
+
+@contextmanager
+def naming_faults(run: Run) -> Iterator[None]:
+    """What the file system or the ledger's database refuses is the user's to mend."""
     try:
-        with opened(run):
-            return run, _flow(run, prefect=prefect)
+        yield
     except OSError as error:
         raise UserError(
             error.filename or run.folder, "", f"{error.strerror}; what was bought is in {run.ledger}"

@@ -39,5 +39,4 @@ def _spend(manifest: Mapping[str, Any]) -> str:
     usd = manifest["spend"]["usd"]
     bought = sum(tally["bought"] for tally in manifest["asking"].values())
     replayed = sum(tally["replayed"] for tally in manifest["asking"].values())
-    cost = "cost unknown (give teacher.price)" if usd is None else f"${usd:.4f}"
-    return f"{cost}; this run bought {bought} replies and took {replayed} from the ledger"
+    return f"${usd:.4f}; this run bought {bought} replies and took {replayed} from the ledger"

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +11,17 @@ from typing import Any
 from pipelines.errors import RunError, UserError
 from pipelines.lanes import lanes
 from pipelines.progress import Progress
-from pipelines.recipes import Price, Recorded, Teacher
+from pipelines.recipes import LITELLM, Recorded, Teacher
 from pipelines.records import Funnel, Generation, Problem, Rejected
 from pipelines.run_folder import Run, recorded_source
 from pipelines.sources import Source, column
+from pipelines.spending import Spent, Usage, budget_of
 from pipelines.stopping import stop_on_signals
 from pipelines.tables import TableWriter, count_rows, read_table
 from teachers.asking import Collector, Tally, Transport
 from teachers.errors import EndpointError, LedgerError, OutageError
 from teachers.ledger import Ledger
+from teachers.metering import Meter
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.recorded import Recordings
@@ -28,28 +30,19 @@ from teachers.tiny import MODEL as TINY
 from teachers.tiny import TinyTeacher
 
 _OPENAI = "https://api.openai.com/v1"
-_LITELLM = "litellm/"
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What one teacher's replies in this dataset cost, whichever run bought them.
+class Asked:
+    """What filling the ledger took.
 
     Attributes:
-        usd: ``None`` where the recipe gives no price.
+        tallies: By teacher, of this start of the run.
+        spent: Of all starts; ``None`` without a budget.
     """
 
-    prompt_tokens: int
-    completion_tokens: int
-    usd: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        """For the manifest."""
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "usd": None if self.usd is None else round(self.usd, 6),
-        }
+    tallies: dict[str, Tally]
+    spent: Spent | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +59,22 @@ class Taught:
     models: dict[str, list[str]]
 
 
-def ask_teachers(run: Run) -> dict[str, Tally]:
-    """Fill the ledger; returns what that took, by teacher.
+def ask_teachers(run: Run) -> Asked:
+    """Fill the ledger; returns what that took.
 
     Raises:
         UserError: A key, a model or an address is wrong, or the disk is full.
+        BudgetReached: A cap was reached.
         RunError: It was stopped, or an endpoint has stopped answering.
     """
+    table = run.table("problems")
+    return fill(run, lambda: read_table(table, Problem), count_rows(table))
+
+
+def fill(run: Run, problems: Callable[[], Iterable[Problem]], number: int) -> Asked:
+    """Fill the ledger for `number` problems, read once for every teacher; raises as `ask_teachers` does."""
     try:
-        return asyncio.run(_ask_all(run))
+        return asyncio.run(_ask_all(run, problems, number))
     except EndpointError as error:
         raise UserError(run.recipe_path, f"teacher.{error.key}", str(error)) from None
     except OutageError as error:
@@ -83,15 +83,18 @@ def ask_teachers(run: Run) -> dict[str, Tally]:
         raise UserError("the ledger", "", str(error)) from None
 
 
-async def _ask_all(run: Run) -> dict[str, Tally]:
+async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: int) -> Asked:
     stop = asyncio.Event()
     stop_on_signals(stop, Policy().drain_s)
     teachers = run.recipe.teacher
-    total = count_rows(run.table("problems")) * len(teachers)
     tallies: dict[str, Tally] = {}
     keys = {teacher.label: _api_key(run, teacher) for teacher in teachers}
     lane = lanes(teachers, keys)
-    with Ledger(run.ledger, run=run.id) as ledger, Progress("asking", total) as progress:
+    with (
+        Ledger(run.ledger, run=run.id) as ledger,
+        budget_of(run, ledger, stop) as budget,
+        Progress("asking", number * len(teachers)) as progress,
+    ):
         ledger.hold_ballast()
 
         async def one(index: int, teacher: Teacher) -> None:
@@ -100,20 +103,22 @@ async def _ask_all(run: Run) -> dict[str, Tally]:
                 progress.update(sum(t.asks for t in tallies.values()), _note(tallies.values()))
 
             async with _transport(run, teacher, index, keys[teacher.label]) as transport:
-                asks = (ask for _, ask in _asks(run, teacher, transport) if ask is not None)
+                wanted = (ask_for(run, teacher, transport, problem) for problem in problems())
+                asks = (ask for ask in wanted if ask is not None)
+                meter = Meter(budget, run.tariffs[teacher.label]) if teacher.recorded is None else Meter()
                 collector = Collector(
-                    transport, lane[teacher.label], ledger, _policy(teacher), teacher.label, stop, show
+                    transport, lane[teacher.label], ledger, _policy(teacher), teacher.label, stop, show, meter
                 )
                 tallies[teacher.label] = await collector.run(asks)
 
         async with asyncio.TaskGroup() as group:
             jobs = [group.create_task(_guarded(one(i, t), stop)) for i, t in enumerate(teachers)]
-    for job in jobs:
-        if (error := job.result()) is not None:
-            raise error
+        for job in jobs:
+            if (error := job.result()) is not None:
+                raise error
     if stop.is_set():
         raise RunError(f"stopped; every reply so far is kept in {run.ledger}: run again to go on")
-    return {teacher.label: tallies[teacher.label] for teacher in teachers}
+    return Asked({teacher.label: tallies[teacher.label] for teacher in teachers}, Spent.of(budget))
 
 
 async def _guarded(work: Any, stop: asyncio.Event) -> Exception | None:
@@ -156,7 +161,7 @@ def _api_key(run: Run, teacher: Teacher) -> str | None:
 
 
 def _is_litellm(teacher: Teacher) -> bool:
-    return teacher.model is not None and teacher.model.startswith(_LITELLM)
+    return teacher.model is not None and teacher.model.startswith(LITELLM)
 
 
 def _transport(run: Run, teacher: Teacher, index: int, key: str | None) -> AbstractAsyncContextManager[Transport]:
@@ -195,12 +200,8 @@ def _texts(value: Any, where: str, source: Source) -> list[str]:
     return texts
 
 
-def _asks(run: Run, teacher: Teacher, transport: object) -> Iterator[tuple[Problem, Ask | None]]:
-    for problem in read_table(run.table("problems"), Problem):
-        yield problem, _ask(run, teacher, transport, problem)
-
-
-def _ask(run: Run, teacher: Teacher, transport: object, problem: Problem) -> Ask | None:
+def ask_for(run: Run, teacher: Teacher, transport: object, problem: Problem) -> Ask | None:
+    """What a teacher is asked about a problem; ``None`` where `transport` are recordings that hold nothing of it."""
     label = f"{problem.id} at {teacher.label}"
     messages = run.messages(problem)
     if isinstance(transport, Recordings):
@@ -208,7 +209,7 @@ def _ask(run: Run, teacher: Teacher, transport: object, problem: Problem) -> Ask
         key = {"row": str(problem.row), "id": problem.id, "question": problem.question}[teacher.recorded.match]
         return transport.ask(key, messages, samples=teacher.samples, label=label)
     assert teacher.model is not None
-    model = teacher.model.removeprefix(_LITELLM)
+    model = teacher.model.removeprefix(LITELLM)
     return Ask.of(model, messages, teacher.sampling.on_the_wire(), samples=teacher.samples or 1, label=label)
 
 
@@ -216,7 +217,7 @@ def read_generations(run: Run) -> Taught:
     """Write ``generations.parquet``: every sample wanted, problem by problem, teacher by teacher."""
     recipe = run.recipe
     outcomes: Counter[str] = Counter()
-    tokens: dict[str, list[int]] = {teacher.label: [0, 0] for teacher in recipe.teacher}
+    usage = {teacher.label: Usage() for teacher in recipe.teacher}
     models: dict[str, set[str]] = {teacher.label: set() for teacher in recipe.teacher}
     recordings = {
         teacher.label: _recordings(run, teacher, index) if teacher.recorded is not None else None
@@ -229,10 +230,9 @@ def read_generations(run: Run) -> Taught:
     ):
         for problem in read_table(run.table("problems"), Problem):
             for teacher in recipe.teacher:
-                ask = _ask(run, teacher, recordings[teacher.label], problem)
-                if ask is not None:
-                    for total, more in enumerate(ledger.tokens(ask.digest)):
-                        tokens[teacher.label][total] += more
+                ask = ask_for(run, teacher, recordings[teacher.label], problem)
+                if ask is not None and teacher.recorded is None:
+                    usage[teacher.label] += Usage.of(ledger.rows(digest=ask.digest), run.tariffs[teacher.label])
                 for generation in _generations(problem, teacher, ask, ledger):
                     outcomes[generation.outcome] += 1
                     table.write(generation)
@@ -242,7 +242,7 @@ def read_generations(run: Run) -> Taught:
                         rejected.write(_rejection(generation))
     return Taught(
         _funnel(outcomes),
-        {teacher.label: _usage(teacher, *tokens[teacher.label]) for teacher in recipe.teacher},
+        usage,
         {label: sorted(found) for label, found in models.items()},
     )
 
@@ -285,12 +285,3 @@ def _funnel(outcomes: Counter[str]) -> Funnel:
     rejected = {outcome: outcomes[outcome] for outcome in MISSING if outcomes[outcome]}
     total = outcomes.total()
     return Funnel("generations", "samples", total, total - sum(rejected.values()), rejected)
-
-
-def _usage(teacher: Teacher, prompt_tokens: int, completion_tokens: int) -> Usage:
-    usd: float | None = None
-    if isinstance(teacher.price, Price):
-        usd = (prompt_tokens * teacher.price.input + completion_tokens * teacher.price.output) / 1e6
-    elif teacher.price == "unmetered" or teacher.model == TINY or teacher.recorded is not None:
-        usd = 0.0
-    return Usage(prompt_tokens, completion_tokens, usd)

@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from teachers.budget import Charge
 from teachers.errors import EndpointError, LedgerError, LedgerFull, OutageError
 from teachers.flow_control import Lane, Turn
 from teachers.ledger import Ledger, Response
+from teachers.metering import Meter
 from teachers.policy import Patience, Policy
 from teachers.records import Ask, Outcome
 from teachers.redaction import redact
@@ -73,6 +75,7 @@ class Collector:
         teacher: Name recorded with every response.
         stop: Set it to stop asking; what is in flight gets `Policy.drain_s` to land.
         on_change: Called with the tally after every ask.
+        meter: What every attempt is reserved from and settled with.
     """
 
     transport: Transport
@@ -82,6 +85,7 @@ class Collector:
     teacher: str
     stop: asyncio.Event
     on_change: Callable[[Tally], None]
+    meter: Meter = field(default_factory=Meter)
     tally: Tally = field(default_factory=Tally)
     _fatal: Exception | None = None
     _asks: Iterator[Ask] = field(default_factory=lambda: iter(()))
@@ -157,8 +161,12 @@ class Collector:
             if turn is None:
                 self._shut_out()
                 break
+            worst = await self._reserve(ask, n, turn)
+            if worst is None:
+                break
             raw, reading, seconds = await self._attempt(ask, held, n, turn, patience)
             await self.ledger.append(_response(ask, held, n, raw, reading, seconds, self.teacher))
+            self.meter.settle(worst, ask, raw, reading)
             if self.ledger.full:
                 self._give_up(
                     LedgerFull(
@@ -178,10 +186,20 @@ class Collector:
         self.tally.completion_tokens += reading.completion_tokens
         return got
 
+    async def _reserve(self, ask: Ask, n: int, turn: Turn) -> Charge | None:
+        worst = None
+        try:
+            worst = await self.meter.reserve(ask, n)
+        finally:
+            if worst is None:
+                self.lane.leave(turn)
+        return worst
+
     async def _attempt(
         self, ask: Ask, held: int, n: int, turn: Turn, patience: Patience
     ) -> tuple[RawResponse, Reading, float]:
         self.tally.sent += 1
+        started = time.monotonic()
         try:
             raw, reading = await self._send(ask, held, n, min(self.policy.attempt_s, patience.left_s))
             self.lane.learn(turn, raw, reading)
@@ -189,7 +207,7 @@ class Collector:
             self.lane.leave(turn)
         if reading.kind != "answered":
             self.tally.errors[reading.error] += 1
-        seconds = time.monotonic() - turn.sent_at
+        seconds = time.monotonic() - started
         patience.spend(seconds)
         return raw, reading, seconds
 
@@ -201,7 +219,8 @@ class Collector:
         except TimeoutError:
             return nothing, Reading("late", error=f"no complete reply within {self.policy.attempt_s:g} s")
         except OSError as error:
-            return nothing, Reading("unreachable", error=f"no reply: {error}")
+            refused = isinstance(error, ConnectionRefusedError)
+            return nothing, Reading("unreachable", unsent=refused, error=f"no reply: {error}")
         raw = raw if raw.status == 200 else replace(raw, body=redact(raw.body))
         return raw, read_response(raw)
 

@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS responses (
   checksum BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS responses_by_request ON responses (digest, first_sample);
+CREATE INDEX IF NOT EXISTS responses_by_run ON responses (run);
 """
 _INSERT = f"INSERT INTO responses VALUES ({','.join('?' * 15)})"  # noqa: S608 - only question marks
 
@@ -267,24 +268,20 @@ class Ledger:
         row: tuple[Outcome, str, int] | None = self._db.execute(query, (digest,)).fetchone()
         return row
 
-    def tokens(self, digest: bytes) -> tuple[int, int]:
-        """Prompt and completion tokens that this request's replies cost."""
-        query = (
-            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM responses"
-            " WHERE digest = ? AND choices > 0"
-        )
-        prompt, completion = self._db.execute(query, (digest,)).fetchone()
-        return prompt, completion
-
     def request(self, digest: bytes) -> bytes | None:
         """The canonical request, as it was sent."""
         row = self._db.execute("SELECT canonical FROM requests WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
 
-    def rows(self, *, digest: bytes | None = None) -> Iterator[Stored]:
-        """Every row in the order it came, or those of one request."""
-        where, values = ("", ()) if digest is None else (" WHERE digest = ?", (digest,))
-        for row in self._db.execute(f"SELECT * FROM responses{where} ORDER BY seq", values):  # noqa: S608 - two literals
+    def rows(self, *, digest: bytes | None = None, run: str | None = None) -> Iterator[Stored]:
+        """Every row in the order it came, or those of one request, or those that one run paid for."""
+        where: str = ""
+        values: tuple[bytes | str, ...] = ()
+        if digest is not None:
+            where, values = " WHERE digest = ?", (digest,)
+        elif run is not None:
+            where, values = " WHERE run = ?", (run,)
+        for row in self._db.execute(f"SELECT * FROM responses{where} ORDER BY seq", values):  # noqa: S608 - literals
             yield Stored(*row)
 
     def bought(self, run: str) -> Stats:

@@ -43,12 +43,15 @@ class OpenAIEndpoint:
         """One attempt at `n` choices.
 
         Raises:
-            OSError: The connection was refused, reset, or ended in mid-reply.
+            ConnectionRefusedError: No connection came about.
+            OSError: It was reset, or ended in mid-reply.
         """
         try:
             async with self._session.post(self._url, data=ask.body(n), allow_redirects=False) as response:
                 body = await response.read()
                 retry_after = parse_retry_after(response.headers.get("Retry-After"))
                 return RawResponse(response.status, body, retry_after)
+        except aiohttp.ClientConnectorError as error:
+            raise ConnectionRefusedError(str(error)) from error
         except aiohttp.ClientError as error:
             raise ConnectionError(type(error).__name__ if not str(error) else str(error)) from error

@@ -50,6 +50,32 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What one or more responses used, in tokens, as the endpoint counts them.
+
+    Attributes:
+        cached: Of `prompt`: read from the provider's cache.
+        cache_written: Of `prompt`: written to it, which some providers charge extra for.
+        reasoning: Of `completion`: thought and not shown.
+    """
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    cache_written: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: "Tokens") -> "Tokens":
+        return Tokens(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+            self.cache_written + other.cache_written,
+            self.reasoning + other.reasoning,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One sample of one request, read from the raw bytes in the ledger.
 

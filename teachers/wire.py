@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from teachers.records import Outcome, Reply
+from teachers.records import Outcome, Reply, Tokens
 
 Kind = Literal["answered", "retry", "late", "unreachable", "throttled", "terminal", "fatal"]
 
@@ -43,16 +43,28 @@ class Reading:
             (no reply at all), each one attempt of several; ``throttled`` (asked too fast: not an attempt);
             ``terminal`` (this row will never be answered); ``fatal`` (no row will).
         choices: Samples in it.
+        tokens: What the endpoint says that it used; ``None`` where it says nothing.
+        unsent: The request cannot have reached the endpoint.
         error: Where it is no answer, why, in a line.
         mend: For ``fatal``: the recipe's key under ``teacher`` to look at.
     """
 
     kind: Kind
     choices: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    tokens: Tokens | None = None
+    unsent: bool = False
     error: str = ""
     mend: str = ""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """As reported."""
+        return self.tokens.prompt if self.tokens else 0
+
+    @property
+    def completion_tokens(self) -> int:
+        """As reported."""
+        return self.tokens.completion if self.tokens else 0
 
 
 def read_response(raw: RawResponse) -> Reading:
@@ -73,8 +85,8 @@ def read_replies(digest: bytes, first_sample: int, body: bytes, *, seq: int) -> 
     """Read every sample of a response that `read_response` called answered."""
     message = json.loads(body)
     choices = message["choices"]
-    usage = message.get("usage") or {}
-    alone = usage.get("completion_tokens") if len(choices) == 1 else None
+    used = _tokens(message.get("usage"))
+    alone = used.completion if used and len(choices) == 1 else None
     return [
         _reply(digest, first_sample + index, choice, str(message.get("model") or ""), alone, seq)
         for index, choice in enumerate(choices)
@@ -95,6 +107,31 @@ def parse_retry_after(value: str | None) -> float | None:
         return None
 
 
+def read_tokens(body: bytes) -> Tokens | None:
+    """What a response that `read_response` called answered used; ``None`` where the endpoint does not say."""
+    return _tokens(json.loads(body).get("usage"))
+
+
+def _tokens(usage: object) -> Tokens | None:
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    # Some endpoints (Gemini's, xAI's) leave the reasoning out of the completion, but not out of the total.
+    completion = max(completion, _count(usage, "total_tokens") - prompt)
+    if not prompt and not completion:
+        return None
+    details = usage.get("prompt_tokens_details")
+    cached = min(_count(details, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens"), prompt)
+    written = _count(details, "cache_creation_tokens") or _count(details, "cache_write_tokens")
+    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    return Tokens(prompt, completion, cached, min(written, prompt - cached), min(reasoning, completion))
+
+
+def _count(usage: object, key: str) -> int:
+    value = usage.get(key) if isinstance(usage, dict) else None
+    return max(value, 0) if isinstance(value, int) else 0
+
+
 def _read_success(body: bytes) -> Reading:
     try:
         message = json.loads(body)
@@ -103,13 +140,7 @@ def _read_success(body: bytes) -> Reading:
     choices = message.get("choices") if isinstance(message, dict) else None
     if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
         return Reading("retry", error=f"HTTP 200 without choices: {_error_text(body)}")
-    usage = message.get("usage") or {}
-    return Reading(
-        "answered",
-        choices=len(choices),
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        completion_tokens=int(usage.get("completion_tokens") or 0),
-    )
+    return Reading("answered", choices=len(choices), tokens=_tokens(message.get("usage")))
 
 
 def _read_throttled(body: bytes, error: str) -> Reading:

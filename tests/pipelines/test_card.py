@@ -99,11 +99,10 @@ def test_a_vote_is_told_as_a_vote(tmp_path: Path, distil: Distil) -> None:
     assert manifest["counts"]["pairs"] == 1
 
 
-def test_no_price_is_said_plainly(mixed: tuple[Run, dict[str, Any]]) -> None:
+def test_the_spend_is_told(mixed: tuple[Run, dict[str, Any]]) -> None:
     run, manifest = mixed
-    unknown = {"usd": None, "prompt_tokens": 1200, "completion_tokens": 34}
-    text = card(run, {**manifest, "spend": unknown})
-    assert "1,200 tokens in prompts and 34 in completions. What they cost is unknown" in text
+    text = card(run, {**manifest, "spend": {"usd": 0.25, "prompt_tokens": 1200, "completion_tokens": 34}})
+    assert "1,200 tokens in prompts and 34 in completions: \\$0.2500 at the prices in manifest.json" in text
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_several_teachers_and_recorded_generations(
     recorded = [{"key": f"q{i}", "said": {"texts": [f"so \\boxed{{{2 * i + 3}}}", "so \\boxed{0}"]}} for i in range(29)]
     (tmp_path / "recorded.json").write_text(json.dumps(recorded))
     teachers = [
-        {"model": "practice", "base_url": serve(), "samples": 2},
+        {"model": "practice", "base_url": serve(), "samples": 2, "price": "unmetered"},
         {
             "name": "archive",
             "recorded": {"path": "recorded.json", "match": "id", "columns": {"match": "key", "text": "said.texts"}},
@@ -194,7 +194,7 @@ def test_several_teachers_and_recorded_generations(
     generations = list(read_table(folder / "generations.parquet", Generation))
     assert [g.id for g in generations[:4]] == ["q0/practice/0", "q0/practice/1", "q0/archive/0", "q0/archive/1"]
     assert done["funnel"][1]["rejected"] == {"not_recorded": 1}
-    assert {t["name"]: t["usage"]["usd"] for t in done["teachers"]} == {"practice": None, "archive": 0.0}
+    assert {t["name"]: t["usage"]["usd"] for t in done["teachers"]} == {"practice": 0.0, "archive": 0.0}
     texts = {row.completion[0]["content"] for row in read_table(folder / "sft/train.parquet", SftRow)}
     assert "so \\boxed{5}" in texts
 
