@@ -1,6 +1,5 @@
 """Parquet tables of records: written in the order given, a row group at a time, under their name only when complete."""
 
-import dataclasses
 import functools
 import os
 import types
@@ -30,8 +29,7 @@ _ARROW = {
 @functools.cache
 def schema(record: type) -> pa.Schema:
     """The Arrow schema of a record, from its annotations."""
-    hints = typing.get_type_hints(record)
-    return pa.schema([_field(field.name, hints[field.name]) for field in dataclasses.fields(record)])
+    return pa.schema([_field(name, hint) for name, hint in typing.get_type_hints(record).items()])
 
 
 def _field(name: str, hint: Any) -> pa.Field:

@@ -18,6 +18,7 @@ from pipelines.sources import Source, column
 from pipelines.spending import Spent, Usage, budget_of
 from pipelines.stopping import stop_on_signals
 from pipelines.tables import TableWriter, count_rows, read_table
+from pipelines.tracing import TraceWriter
 from teachers.asking import Collector, Tally, Transport
 from teachers.errors import EndpointError, LedgerError, OutageError
 from teachers.ledger import Ledger
@@ -93,6 +94,7 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
     with (
         Ledger(run.ledger, run=run.id) as ledger,
         budget_of(run, ledger, stop) as budget,
+        TraceWriter(run) as trace,
         Progress("asking", number * len(teachers)) as progress,
     ):
         ledger.hold_ballast()
@@ -107,7 +109,7 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
                 asks = (ask for ask in wanted if ask is not None)
                 meter = Meter(budget, run.tariffs[teacher.label]) if teacher.recorded is None else Meter()
                 collector = Collector(
-                    transport, lane[teacher.label], ledger, _policy(teacher), teacher.label, stop, show, meter
+                    transport, lane[teacher.label], ledger, _policy(teacher), teacher.label, stop, show, meter, trace
                 )
                 tallies[teacher.label] = await collector.run(asks)
 

@@ -19,6 +19,7 @@ from teachers.metering import Meter
 from teachers.policy import Patience, Policy
 from teachers.records import Ask, Outcome
 from teachers.redaction import redact
+from teachers.trace import Trace, attempt
 from teachers.wire import RawResponse, Reading, read_response
 
 _REPLAYS_A_TURN = 200
@@ -76,6 +77,7 @@ class Collector:
         stop: Set it to stop asking; what is in flight gets `Policy.drain_s` to land.
         on_change: Called with the tally after every ask.
         meter: What every attempt is reserved from and settled with.
+        trace: Told of every attempt.
     """
 
     transport: Transport
@@ -86,6 +88,7 @@ class Collector:
     stop: asyncio.Event
     on_change: Callable[[Tally], None]
     meter: Meter = field(default_factory=Meter)
+    trace: Trace = lambda attempt: None
     tally: Tally = field(default_factory=Tally)
     _fatal: Exception | None = None
     _asks: Iterator[Ask] = field(default_factory=lambda: iter(()))
@@ -153,8 +156,9 @@ class Collector:
     async def _fill(self, ask: Ask) -> None:
         held = min(self.ledger.held(ask.digest), ask.samples)
         self.tally.replayed += held
-        patience = Patience(self.policy)
+        patience, number = Patience(self.policy), 0
         while held < ask.samples and not self.stop.is_set():
+            wanted_at, number = time.monotonic(), number + 1
             n = min(ask.samples - held, self.policy.choices)
             tokens = len(ask.canonical) // _BYTES_A_TOKEN + n * self.policy.completion_tokens
             turn = await self.lane.enter(tokens, again=patience.spent_s > 0)
@@ -165,6 +169,7 @@ class Collector:
             if worst is None:
                 break
             raw, reading, seconds = await self._attempt(ask, held, n, turn, patience)
+            self.trace(attempt(self.teacher, ask, held, n, number, wanted_at, seconds, raw, reading))
             await self.ledger.append(_response(ask, held, n, raw, reading, seconds, self.teacher))
             self.meter.settle(worst, ask, raw, reading)
             if self.ledger.full:

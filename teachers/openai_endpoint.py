@@ -1,6 +1,7 @@
 """OpenAI-compatible endpoints (OpenAI, vLLM, most gateways) over aiohttp, with bytes that are serialised once."""
 
 import asyncio
+import time
 from types import TracebackType
 
 import aiohttp
@@ -46,11 +47,13 @@ class OpenAIEndpoint:
             ConnectionRefusedError: No connection came about.
             OSError: It was reset, or ended in mid-reply.
         """
+        started = time.monotonic()
         try:
             async with self._session.post(self._url, data=ask.body(n), allow_redirects=False) as response:
+                first_byte_s = time.monotonic() - started
                 body = await response.read()
                 retry_after = parse_retry_after(response.headers.get("Retry-After"))
-                return RawResponse(response.status, body, retry_after)
+                return RawResponse(response.status, body, retry_after, first_byte_s)
         except aiohttp.ClientConnectorError as error:
             raise ConnectionRefusedError(str(error)) from error
         except aiohttp.ClientError as error:

@@ -27,11 +27,13 @@ class RawResponse:
         status: HTTP status; 0 when no response came at all.
         body: The raw bytes.
         retry_after: Seconds the endpoint asks to wait.
+        first_byte_s: Seconds from sending until the reply began; ``None`` where that is not known.
     """
 
     status: int
     body: bytes
     retry_after: float | None = None
+    first_byte_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,11 @@ class Reading:
     unsent: bool = False
     error: str = ""
     mend: str = ""
+
+    @property
+    def fault(self) -> str:
+        """The kind of error, for counting: as in ``HTTP 503``; empty for an answer."""
+        return self.error.partition(":")[0]
 
     @property
     def prompt_tokens(self) -> int:
