@@ -33,10 +33,11 @@ def check_format(text: str, *, outcome: str, finish_reason: str | None, cut: Seq
         return kept, Verdict(CRITIC, "unjudged", "refused")
     if outcome not in ("ok", "truncated"):
         return kept, Verdict(CRITIC, "unjudged", outcome)
-    if not kept.strip():
-        return kept, Verdict(CRITIC, "unjudged", "empty")
+    limited = outcome == "truncated" or finish_reason == "length"
+    if not kept.strip():  # a model that ran into its limit while it thought has said nothing yet
+        return kept, Verdict(CRITIC, "unjudged", "truncated" if limited and not found else "empty")
     if found:
         return kept, Verdict(CRITIC, "pass", "cut")
-    if outcome == "truncated" or finish_reason == "length":
+    if limited:
         return kept, Verdict(CRITIC, "unjudged", "truncated")
     return kept, Verdict(CRITIC, "pass", "complete")

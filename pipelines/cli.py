@@ -118,6 +118,8 @@ def _add_serve_test_teacher(commands: "argparse._SubParsersAction[argparse.Argum
     serve.add_argument("--retry-after-date", action="store_true", help="tell it as a date")
     serve.add_argument("--api-key", default="", metavar="KEY", help="the key it wants")
     serve.add_argument("--model", default="", help="the only model it knows")
+    serve.add_argument("--json", choices=("plain", "fenced", "broken"), help="answer in JSON; broken until asked again")
+    serve.add_argument("--reasoning", choices=("reasoning_content", "reasoning"), help="think apart, in this field")
     for fault in _FAULTS:
         serve.add_argument(f"--{fault}", type=float, default=0.0, metavar="SHARE", help="share of requests")
     serve.set_defaults(command=_serve_test_teacher)
@@ -175,6 +177,8 @@ def _serve_test_teacher(args: argparse.Namespace) -> int:
         capacity=args.capacity,
         model=args.model,
         api_key=args.api_key,
+        style=args.json,
+        reasoning=args.reasoning,
     )
     try:
         asyncio.run(serve(teacher, args.port, _say_address))

@@ -160,8 +160,10 @@ def _pair_row(run: Run, problem: Problem, match: Match) -> Pair:
 
 
 def _completion(reply: Judged) -> Messages:
-    reasoning = reply.generation.reasoning
-    content = f"<think>\n{reasoning}\n</think>\n\n{reply.text}" if reasoning else reply.text
+    generation, content = reply.generation, reply.text
+    if generation.reasoning:
+        cut_off = generation.outcome == "truncated" and not generation.text  # while it thought: the tag stays open
+        content = f"<think>\n{generation.reasoning}" + ("" if cut_off else f"\n</think>\n\n{content}")
     return [{"role": "assistant", "content": content}]
 
 

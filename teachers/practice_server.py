@@ -10,7 +10,6 @@ import email.utils
 import hashlib
 import json
 import math
-import re
 import signal
 import time
 from collections import Counter
@@ -19,7 +18,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from teachers.practice_faults import Fault, Faults, Latency, draw
+from teachers.practice_faults import Fault, Faults, Latency
+from teachers.practice_replies import JsonStyle, Reasoning, completion
 
 
 @dataclass(slots=True)
@@ -34,6 +34,8 @@ class PracticeTeacher:
         capacity: Requests beyond so many at once get HTTP 429 without advice; 0 for no limit.
         model: The only model it knows; empty for any.
         api_key: The key it wants; empty for none.
+        style: Of JSON to answer in; ``None`` for prose.
+        reasoning: The field to think in; ``None`` thinks aloud.
     """
 
     latency: Latency = field(default_factory=Latency)
@@ -43,6 +45,8 @@ class PracticeTeacher:
     capacity: int = 0
     model: str = ""
     api_key: str = ""
+    style: JsonStyle | None = None
+    reasoning: Reasoning | None = None
     asked: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
@@ -105,7 +109,8 @@ class PracticeTeacher:
         if fault == "stalled":
             await asyncio.Event().wait()  # ends when the asker goes away
         await asyncio.sleep(self.latency.of(arrival))
-        reply = _reply(key, body, truncated=fault == "truncated")
+        truncated = fault == "truncated"
+        reply = completion(key, body, truncated=truncated, style=self.style, reasoning=self.reasoning)
         if fault is None or fault == "truncated":
             return await self._deliver(request, key, body, reply)
         return await _spoil(request, fault, json.dumps(reply).encode())
@@ -171,29 +176,3 @@ async def _spoil(request: web.Request, fault: Fault, body: bytes) -> web.StreamR
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     return web.json_response({"error": {"message": message}}, status=status, headers=headers)
-
-
-def _reply(key: str, body: dict[str, object], *, truncated: bool) -> dict[str, object]:
-    messages = body["messages"]
-    question = str(messages[-1]["content"]) if isinstance(messages, list) else ""
-    texts = [_solve(question, f"{key}:{index}") for index in range(int(str(body.get("n", 1))))]
-    if truncated:
-        texts = [text[: len(text) // 2] for text in texts]
-    finish = "length" if truncated else "stop"
-    return {
-        "id": f"practice-{key[:12]}",
-        "object": "chat.completion",
-        "model": body["model"],
-        "choices": [
-            {"index": index, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
-            for index, text in enumerate(texts)
-        ],
-        "usage": {"prompt_tokens": len(question.split()), "completion_tokens": sum(len(t.split()) for t in texts)},
-    }
-
-
-def _solve(question: str, seed: str) -> str:
-    first, second = [int(number) for number in re.findall(r"\d+", question)[:2]] or [0, 0]
-    slip = 10 if draw(seed) < 0.2 else 0
-    total = first + second + slip
-    return f"Take {first} and {second} together.\n{first} + {second} = {total}\n\\boxed{{{total}}}"

@@ -157,7 +157,10 @@ def _read_throttled(body: bytes, error: str) -> Reading:
 
 
 def _is_choice(choice: object) -> bool:
-    return isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+    """Gateways that lose their provider in mid-reply say so in the choice, under HTTP 200 (OpenRouter's docs)."""
+    if not isinstance(choice, dict) or choice.get("error") or choice.get("finish_reason") == "error":
+        return False
+    return isinstance(choice.get("message"), dict)
 
 
 def _reply(digest: bytes, sample: int, choice: dict[str, Any], model: str, tokens: int | None, seq: int) -> Reply:
@@ -169,13 +172,29 @@ def _reply(digest: bytes, sample: int, choice: dict[str, Any], model: str, token
         digest=digest,
         sample=sample,
         outcome=outcome,
-        text=message.get("content") or message.get("refusal") or "",
-        reasoning=message.get("reasoning_content") or message.get("reasoning") or "",
+        text=_text(message.get("content"), "text") or _text(message.get("refusal"), "text"),
+        reasoning=_reasoning(message),
         finish_reason=finish,
         model=model,
         completion_tokens=tokens,
         seq=seq,
     )
+
+
+def _reasoning(message: dict[str, Any]) -> str:
+    """What was thought, under DeepSeek's name and older vLLM's, OpenRouter's and newer vLLM's, or among the parts."""
+    apart = message.get("reasoning_content") or message.get("reasoning")
+    return _text(apart, "text") or _text(message.get("content"), "thinking")
+
+
+def _text(content: object, kind: str) -> str:
+    """A text, or the parts of one kind of a text in parts; Mistral nests the parts of a thought."""
+    if isinstance(content, str):
+        return content if kind == "text" else ""
+    if not isinstance(content, list):
+        return ""
+    parts = [part for part in content if isinstance(part, dict) and part.get("type") == kind]
+    return "".join(_text(part.get(kind), "text") for part in parts)
 
 
 def _error_text(body: bytes) -> str:

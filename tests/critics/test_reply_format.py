@@ -21,6 +21,8 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "distilling-step-by-step"
         ("", "ok", "content_filter", "", ("unjudged", "refused")),
         (" \n", "ok", "stop", " \n", ("unjudged", "empty")),
         ("\n\nQ: Next?", "ok", "stop", "", ("unjudged", "empty")),
+        ("\n\nQ: Next?", "truncated", "length", "", ("unjudged", "empty")),
+        ("", "truncated", "length", "", ("unjudged", "truncated")),
         ("", "timeout", None, "", ("unjudged", "timeout")),
     ],
 )

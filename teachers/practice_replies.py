@@ -1,0 +1,79 @@
+"""What the practice teacher writes: the sum of two numbers, as prose or as JSON, with its thoughts apart or not."""
+
+import json
+import re
+from typing import Any, Literal
+
+from teachers.practice_faults import draw
+
+JsonStyle = Literal["plain", "fenced", "broken"]
+Reasoning = Literal["reasoning_content", "reasoning"]
+
+
+def completion(
+    key: str, body: dict[str, Any], *, truncated: bool, style: JsonStyle | None, reasoning: Reasoning | None
+) -> dict[str, object]:
+    """The reply to a request.
+
+    Args:
+        key: SHA-256 of the request, in hex: with a sample's index it decides whether the sum is right.
+        body: The request.
+        truncated: Break off in the middle, of the thoughts where they are told apart.
+        style: Answer ``{"working": …, "total": …}``: as it is, in a fence after some prose, or broken until somebody
+            asks again; ``None`` answers in prose.
+        reasoning: The field to think in, as endpoints call it; ``None`` thinks aloud.
+    """
+    question = _question(body, again=style is not None)
+    messages = [
+        _message(question, f"{key}:{index}", style, reasoning, _is_again(body)) for index in range(int(body.get("n", 1)))
+    ]
+    if truncated:
+        for message in messages:
+            field = reasoning or "content"
+            message[field] = message[field][: len(message[field]) // 2]
+            message["content"] = message["content"] if field == "content" else ""
+    written = [" ".join(text for name, text in message.items() if name != "role") for message in messages]
+    finish = "length" if truncated else "stop"
+    return {
+        "id": f"practice-{key[:12]}",
+        "object": "chat.completion",
+        "model": body["model"],
+        "choices": [
+            {"index": index, "message": message, "finish_reason": finish} for index, message in enumerate(messages)
+        ],
+        "usage": {"prompt_tokens": len(question.split()), "completion_tokens": sum(len(t.split()) for t in written)},
+    }
+
+
+def _is_again(body: dict[str, Any]) -> bool:
+    return any(message.get("role") == "assistant" for message in body["messages"])
+
+
+def _question(body: dict[str, Any], *, again: bool) -> str:
+    messages = body["messages"]
+    if not isinstance(messages, list) or not messages:
+        return ""
+    asked = [message for message in messages if message.get("role") == "user"] if again else messages
+    return str((asked[0] if again else asked[-1])["content"])
+
+
+def _message(
+    question: str, seed: str, style: JsonStyle | None, reasoning: Reasoning | None, again: bool
+) -> dict[str, str]:
+    first, second = [int(number) for number in re.findall(r"\d+", question)[:2]] or [0, 0]
+    slip = 10 if draw(seed) < 0.2 else 0
+    total = first + second + slip
+    thoughts = f"Take {first} and {second} together.\n{first} + {second} = {total}"
+    message = {"role": "assistant", reasoning: thoughts} if reasoning else {"role": "assistant"}
+    if style is not None:
+        message["content"] = _json({"working": thoughts, "total": total}, style, again)
+    else:
+        message["content"] = f"\\boxed{{{total}}}" if reasoning else f"{thoughts}\n\\boxed{{{total}}}"
+    return message
+
+
+def _json(values: dict[str, object], style: JsonStyle, again: bool) -> str:
+    if style == "broken" and not again:
+        return json.dumps({**values, "total": "a lot"})
+    text = json.dumps(values, indent=2)
+    return f"Here is {{my}} answer:\n```json\n{text[:-2]},\n}}\n```\nIt is right." if style == "fenced" else text
