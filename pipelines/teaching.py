@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.asking_note import AskingNote
 from pipelines.errors import RunError, UserError
 from pipelines.lanes import lanes
 from pipelines.progress import Progress
@@ -20,11 +21,14 @@ from pipelines.stopping import stop_on_signals
 from pipelines.tables import TableWriter, count_rows, read_table
 from pipelines.tracing import TraceWriter
 from teachers.asking import Collector, Tally, Transport
+from teachers.budget import Budget
 from teachers.errors import EndpointError, LedgerError, OutageError
+from teachers.flow_control import Lane
 from teachers.ledger import Ledger
 from teachers.metering import Meter
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
+from teachers.prices import FREE
 from teachers.recorded import Recordings
 from teachers.records import Ask, Reply
 from teachers.tiny import MODEL as TINY
@@ -88,21 +92,20 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
     stop = asyncio.Event()
     stop_on_signals(stop, Policy().drain_s)
     teachers = run.recipe.teacher
-    tallies: dict[str, Tally] = {}
     keys = {teacher.label: _api_key(run, teacher) for teacher in teachers}
     lane = lanes(teachers, keys)
     with (
         Ledger(run.ledger, run=run.id) as ledger,
         budget_of(run, ledger, stop) as budget,
         TraceWriter(run) as trace,
-        Progress("asking", number * len(teachers)) as progress,
+        Progress("asking", number * len(teachers), note := _note(run, lane, budget)) as progress,
     ):
         ledger.hold_ballast()
 
         async def one(index: int, teacher: Teacher) -> None:
             def show(tally: Tally) -> None:
-                tallies[teacher.label] = tally
-                progress.update(sum(t.asks for t in tallies.values()), _note(tallies.values()))
+                note.tallies[teacher.label] = tally
+                progress.update(note.done)
 
             async with _transport(run, teacher, index, keys[teacher.label]) as transport:
                 wanted = (ask_for(run, teacher, transport, problem) for problem in problems())
@@ -111,7 +114,7 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
                 collector = Collector(
                     transport, lane[teacher.label], ledger, _policy(teacher), teacher.label, stop, show, meter, trace
                 )
-                tallies[teacher.label] = await collector.run(asks)
+                note.tallies[teacher.label] = await collector.run(asks)
 
         async with asyncio.TaskGroup() as group:
             jobs = [group.create_task(_guarded(one(i, t), stop)) for i, t in enumerate(teachers)]
@@ -120,7 +123,7 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
                 raise error
     if stop.is_set():
         raise RunError(f"stopped; every reply so far is kept in {run.ledger}: run again to go on")
-    return Asked({teacher.label: tallies[teacher.label] for teacher in teachers}, Spent.of(budget))
+    return Asked({teacher.label: note.tallies[teacher.label] for teacher in teachers}, Spent.of(budget))
 
 
 async def _guarded(work: Any, stop: asyncio.Event) -> Exception | None:
@@ -143,10 +146,9 @@ def _policy(teacher: Teacher) -> Policy:
     )
 
 
-def _note(tallies: Any) -> str:
-    bought, replayed = sum(t.bought for t in tallies), sum(t.replayed for t in tallies)
-    errors = sum(t.errors.total() for t in tallies)
-    return f"{bought} bought, {replayed} from the ledger" + (f", {errors} faults" if errors else "")
+def _note(run: Run, lane: dict[str, Lane], budget: Budget) -> AskingNote:
+    priced = any(tariff.rates != FREE.rates for tariff in run.tariffs.values())
+    return AskingNote(lane.values(), budget, priced=priced)
 
 
 def _api_key(run: Run, teacher: Teacher) -> str | None:

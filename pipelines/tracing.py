@@ -1,8 +1,8 @@
 """``trace.parquet``: when every request of a run was sent, how long it waited and took, and how it ended.
 
-While a run asks, its attempts go to a stream of their own (``.trace/START.arrows``), a batch at a time: a killed run has
-all but the last batch. When asking ends, however it ends, the streams are moved into ``trace.parquet``. The trace is
-about time, so it is no part of what is the same on every run; and no failure to write it ends one.
+While a run asks, its attempts go to a stream of their own (``.trace/START.arrows``), a batch at a time: a killed run
+has all but the last batch. When asking ends, however it ends, the streams are moved into ``trace.parquet``. The trace
+is about time, so it is no part of what is the same on every run; and no failure to write it ends one.
 """
 
 import contextlib

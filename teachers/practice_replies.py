@@ -25,7 +25,8 @@ def completion(
     """
     question = _question(body, again=style is not None)
     messages = [
-        _message(question, f"{key}:{index}", style, reasoning, _is_again(body)) for index in range(int(body.get("n", 1)))
+        _message(question, f"{key}:{index}", style, reasoning, _is_again(body))
+        for index in range(int(body.get("n", 1)))
     ]
     if truncated:
         for message in messages:

@@ -1,4 +1,4 @@
-"""Structured output: replies that are to be one JSON object of a pydantic model, and a typed outcome where they are not.
+"""Structured output: replies that are to be an object of a pydantic model, and a typed outcome where they are not.
 
 Enters: the `Ask`s that a `Structure` made. Leaves: a `Structured` for every sample. Nothing here is stored but through
 the ledger, which keeps the raw text: a better parser needs no new replies, and asking again is a request of its own
@@ -33,7 +33,7 @@ class Structured(Generic[Model]):
     """What one sample came to.
 
     Attributes:
-        outcome: ``parsed``; ``invalid``: there is a reply, and no object in it that fits; ``unanswered``: there is none.
+        outcome: ``parsed``; ``invalid``: there is a reply, but no object in it fits; ``unanswered``: there is none.
         value: The object; ``None`` but for ``parsed``.
         problem: What is wrong with the reply, or why there is none.
         reply: The reply that this was read from: the sample's own, or that to its last repair.
@@ -70,7 +70,13 @@ class Structure(Generic[Model]):
         return json.dumps(self.schema.model_json_schema(), ensure_ascii=False)
 
     def ask(
-        self, model: str, messages: Sequence[Mapping[str, str]], sampling: Mapping[str, Any], *, samples: int, label: str
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Mapping[str, Any],
+        *,
+        samples: int,
+        label: str,
     ) -> Ask:
         """As `Ask.of`, with the response format that tells the endpoint."""
         return Ask.of(model, messages, {**sampling, **self._response_format()}, samples=samples, label=label)

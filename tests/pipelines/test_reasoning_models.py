@@ -41,10 +41,10 @@ def test_thoughts_that_broke_off_are_negative_only_as_the_paper_has_it(
     changes: dict[str, Any] = {"critic": {"labels": labels}, "pairs": {"policy": "all", "per_problem": 99}}
     folder = Path(run_it(write_recipe(url, questions=20, teacher=teacher, **changes))["run_folder"])
     generations = {g.id: g for g in read_table(folder / "generations.parquet", Generation)}
-    cut_off = {id for id, g in generations.items() if g.outcome == "truncated"}
+    cut_off = {key for key, g in generations.items() if g.outcome == "truncated"}
     assert cut_off
-    for id in cut_off:
-        found = generations[id]
+    for key in cut_off:
+        found = generations[key]
         assert (found.finish_reason, found.text) == ("length", "")
         assert found.reasoning
     verdicts = read_table(folder / "verdicts.parquet", VerdictRow)
