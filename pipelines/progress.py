@@ -33,15 +33,17 @@ class Progress:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.table import Column
 
             self._bar = Progress(
-                TextColumn("{task.description:<12}"),
-                BarColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(12),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}", markup=False),
+                TextColumn("{task.fields[note]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
                 console=Console(stderr=True),
                 transient=False,
+                expand=True,  # or all columns are cut for a long note
             )
             self._task = self._bar.add_task(self._title, total=self._total, note="")
             self._next = 0.0

@@ -26,6 +26,7 @@ _TRAILING_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
 _DECODER = json.JSONDecoder(strict=False)
 _MOST_OBJECTS: Final = 64
 _MOST_PROBLEMS: Final = 5
+_RENAMED: Final = {"oneOf": "anyOf"}  # strict endpoints know the one only
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,10 @@ class Structure(Generic[Model]):
 
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
     """A model's JSON schema as strict endpoints want it: every property required, no others, no defaults."""
-    strict: dict[str, Any] = _strict(model.model_json_schema())
+    schema = model.model_json_schema()
+    if "$ref" in schema:  # a model that holds itself; the outermost schema must be an object's own
+        schema |= schema["$defs"][schema.pop("$ref").rpartition("/")[2]]
+    strict: dict[str, Any] = _strict(schema)
     return strict
 
 
@@ -164,9 +168,9 @@ def _strict(node: Any) -> Any:
         return {"$ref": node["$ref"]}
     names = ("properties", "$defs")
     strict = {
-        key: {name: _strict(part) for name, part in value.items()} if key in names else _strict(value)
+        _RENAMED.get(key, key): {n: _strict(part) for n, part in value.items()} if key in names else _strict(value)
         for key, value in node.items()
-        if key != "default"
+        if key not in ("default", "discriminator")
     }
     if "properties" in strict:
         strict |= {"additionalProperties": False, "required": list(strict["properties"])}

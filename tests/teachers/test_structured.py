@@ -5,7 +5,7 @@ import json
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field
@@ -27,6 +27,13 @@ class Sum(BaseModel):
 
     working: str = ""
     total: int = Field(ge=0)
+
+
+class Tree(BaseModel):
+    """A model that holds itself."""
+
+    word: str
+    below: "list[Tree]" = []
 
 
 def repair(problem: str) -> list[dict[str, str]]:
@@ -108,6 +115,24 @@ def test_the_schema_is_strict_all_the_way_down() -> None:
     assert inner["required"] == ["default", "word"]
     assert inner["properties"]["word"]["description"] == "one of two"
     assert "default" not in inner["properties"]["word"]
+
+
+def test_a_schema_that_holds_itself_and_a_choice_of_models_are_strict() -> None:
+    class Leaf(BaseModel):
+        kind: Literal["leaf"] = "leaf"
+
+    class Other(BaseModel):
+        kind: Literal["other"] = "other"
+
+    class Holder(BaseModel):
+        part: Annotated[Leaf | Other, Field(discriminator="kind")]
+
+    (part,) = strict_schema(Holder)["properties"].values()
+    assert set(part) == {"anyOf", "title"}
+    tree = strict_schema(Tree)
+    assert (tree["type"], tree["required"]) == ("object", ["word", "below"])
+    assert tree["$defs"]["Tree"]["required"] == ["word", "below"]
+    assert Structure(Tree, repair).read(reply('{"word": "a", "below": [{"word": "b"}]}')).outcome == "parsed"
 
 
 def test_the_form_is_part_of_the_request_and_its_key() -> None:
