@@ -14,12 +14,13 @@ from pipelines.errors import RunError, UserError
 from pipelines.progress import Progress
 from pipelines.recipes import Price, Recorded, Teacher
 from pipelines.records import Funnel, Generation, Problem, Rejected
-from pipelines.run_folder import Run, recorded_source
+from pipelines.run_folder import Run, owner, recorded_source
 from pipelines.sources import Source, column
 from pipelines.tables import TableWriter, count_rows, read_table
 from teachers.asking import Collector, Policy, Tally, Transport
 from teachers.errors import EndpointError, LedgerError
-from teachers.ledger import Ledger
+from teachers.ledger_rows import LedgerLike
+from teachers.ledgers import open_ledger
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.recorded import Recordings
 from teachers.records import Ask, Reply
@@ -87,7 +88,7 @@ async def _ask_all(run: Run) -> dict[str, Tally]:
     total = count_rows(run.table("problems")) * len(teachers)
     tallies: dict[str, Tally] = {}
     keys = {teacher.label: _api_key(run, teacher) for teacher in teachers}
-    with Ledger(run.ledger, run=run.id) as ledger, Progress("asking", total) as progress:
+    with open_ledger(run.ledger, run=run.id, owner=owner(run)) as ledger, Progress("asking", total) as progress:
         ledger.hold_ballast()
 
         async def one(index: int, teacher: Teacher) -> None:
@@ -214,7 +215,7 @@ def read_generations(run: Run) -> Taught:
         for index, teacher in enumerate(recipe.teacher)
     }
     with (
-        Ledger(run.ledger, must_exist=True) as ledger,
+        open_ledger(run.ledger, must_exist=True) as ledger,
         TableWriter(run.table("generations"), Generation) as table,
         TableWriter(run.table(".rejected/generations"), Rejected) as rejected,
     ):
@@ -242,7 +243,7 @@ MISSING = ("provider_error", "timeout", "not_recorded")
 """Outcomes of generations that have no text."""
 
 
-def _generations(problem: Problem, teacher: Teacher, ask: Ask | None, ledger: Ledger) -> Iterator[Generation]:
+def _generations(problem: Problem, teacher: Teacher, ask: Ask | None, ledger: LedgerLike) -> Iterator[Generation]:
     if ask is None:
         missing = Reply(b"", 0, "provider_error", error="nothing is recorded for this problem")
         yield _generation(problem, teacher, missing, outcome="not_recorded")

@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from teachers.claims import AskQueue
 from teachers.errors import EndpointError, LedgerError, LedgerFull
-from teachers.ledger import Ledger, Response
+from teachers.ledger_rows import LedgerLike, Response
 from teachers.records import Ask, Outcome
 from teachers.wire import RawResponse, Reading, read_response
 
@@ -97,7 +98,7 @@ class Collector:
     """
 
     transport: Transport
-    ledger: Ledger
+    ledger: LedgerLike
     policy: Policy
     teacher: str
     stop: asyncio.Event
@@ -117,7 +118,7 @@ class Collector:
             EndpointError: Asking further is pointless; what was in flight has been kept.
             LedgerError: A reply could not be made durable.
         """
-        shared = iter(asks)
+        shared = AskQueue(asks)
         workers = {asyncio.create_task(self._work(shared, index * _RAMP_S)) for index in range(self.policy.window)}
         stopping = asyncio.create_task(self.stop.wait())
         pending: set[asyncio.Task[Any]] = workers | {stopping}
@@ -145,27 +146,47 @@ class Collector:
             if isinstance(error, Exception):
                 self._give_up(error)
 
-    async def _work(self, asks: Iterator[Ask], start_after: float) -> None:
+    async def _work(self, asks: AskQueue, start_after: float) -> None:
         await _sleep_or(self.stop, start_after)
-        for turn, ask in enumerate(asks, 1):
+        for turn, (wait_s, ask) in enumerate(asks, 1):
+            if wait_s:
+                await _sleep_or(self.stop, wait_s)
             if self.stop.is_set():
                 return
-            if ask.digest not in self._in_flight:
-                self._in_flight.add(ask.digest)
-                try:
-                    await self._fill(ask)
-                except LedgerError as error:
-                    self._give_up(error)
-                finally:
-                    self._in_flight.discard(ask.digest)
-            self.tally.asks += 1
-            self.on_change(self.tally)
+            if await self._look_at(ask):
+                self.tally.asks += 1
+                self.on_change(self.tally)
+            else:
+                asks.put_aside(ask)
             if turn % _REPLAYS_A_TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _fill(self, ask: Ask) -> None:
-        held = min(self.ledger.held(ask.digest), ask.samples)
-        self.tally.replayed += held
+    async def _look_at(self, ask: Ask) -> bool:
+        """False where another process is at it."""
+        if ask.digest in self._in_flight:
+            return True
+        self._in_flight.add(ask.digest)
+        try:
+            held = await self.ledger.claim(ask.digest, ask.samples)
+            if held is None:
+                return False
+            self.tally.replayed += min(held, ask.samples)
+            if held < ask.samples:
+                await self._fill(ask, held)
+        except LedgerError as error:
+            self._give_up(error)
+        finally:
+            self._in_flight.discard(ask.digest)
+        return True
+
+    async def _fill(self, ask: Ask, held: int) -> None:
+        """Buy what is not held of a request that is claimed."""
+        try:
+            await self._buy(ask, held)
+        finally:
+            self.ledger.release(ask.digest)
+
+    async def _buy(self, ask: Ask, held: int) -> None:
         deadline = time.monotonic() + self.policy.row_s
         faults = itertools.count(1)
         while held < ask.samples and not self.stop.is_set():
@@ -175,7 +196,7 @@ class Collector:
             if self.ledger.full:
                 self._give_up(
                     LedgerFull(
-                        f"{self.ledger.path}: the disk is full; every reply so far is safe: make room, then run again"
+                        f"{self.ledger.name}: the disk is full; every reply so far is safe: make room, then run again"
                     )
                 )
             if reading.kind == "answered":
