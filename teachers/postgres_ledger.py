@@ -184,7 +184,7 @@ class PostgresLedger:
         """The first `samples` replies to a request, in order; one that is not held says how asking for it ended."""
         columns = select(responses.c.seq, responses.c.first_sample, responses.c.body)
         query = columns.where(responses.c.digest == digest, responses.c.choices > 0).order_by(responses.c.seq)
-        rows = self._database.read(lambda db: [row.tuple() for row in db.execute(query)])
+        rows = self._database.read(lambda db: [tuple(row) for row in db.execute(query)])
         return in_order(digest, samples, rows, lambda: self._failure(digest))
 
     def _failure(self, digest: bytes) -> Any:
