@@ -30,7 +30,7 @@ def address(text: str, folder: Path) -> Address:
         raise LedgerError(f"must hold no password: {_MEND}")
     missing = next((name for name in ("sqlalchemy", "psycopg") if importlib.util.find_spec(name) is None), None)
     if missing is not None:
-        raise LedgerError(f"a PostgreSQL ledger needs {missing}: pip install 'potstill[postgres]'")
+        raise LedgerError(f"a PostgreSQL ledger needs {missing}: pip install -e '.[postgres]'")
     return text
 
 

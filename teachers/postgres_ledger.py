@@ -1,17 +1,15 @@
 """The ledger in PostgreSQL, for several machines at one run.
 
-What the event loop wants kept, claimed and given back while one transaction is under way goes into the next, all in one
-thread: a group commit. A reply is acknowledged when its transaction is, with ``synchronous_commit`` on. A connection
-that drops is made again for up to a minute; the transaction is then sent again, and rows that it had written already
-stay single.
+Replies leave for the server when they arrive, in up to four transactions at once, and are acknowledged when theirs is,
+with ``synchronous_commit`` on; claims go in a line of their own. A connection that drops is made again for up to a
+minute; a transaction is then sent again, and rows that it had written already stay single.
 """
 
-import asyncio
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -20,21 +18,14 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from teachers import postgres_tables as tables
 from teachers.claims import LEASE_S, Claims
 from teachers.errors import LedgerError, LedgerFull
+from teachers.group_commit import GroupCommit
 from teachers.ledger_rows import Response, Stats, Stored, faults, in_order
 from teachers.postgres_connection import Database
 from teachers.postgres_tables import requests, responses
 from teachers.records import Reply
 
-
-@dataclass(slots=True)
-class _Batch:
-    """What one transaction carries; `held` is its answer to `wanted`, ``None`` where somebody else is at it."""
-
-    responses: list[tuple[Response, float]] = field(default_factory=list)
-    kept: list[asyncio.Future[None]] = field(default_factory=list)
-    wanted: dict[bytes, tuple[int, asyncio.Future[int | None]]] = field(default_factory=dict)
-    released: list[bytes] = field(default_factory=list)
-    renew: bool = False
+_AT_ONCE = 4
+"""Transactions of replies: while one waits for the server's disk the next is on its way, out of reach of a kill."""
 
 
 class PostgresLedger:
@@ -58,16 +49,18 @@ class PostgresLedger:
         self.full = False
         self._run = run
         self._claims = Claims(owner, lease_s, self._renew)
-        self._next = _Batch()
-        self._busy = False
         self._asked: set[bytes] = set()
+        self._released: deque[bytes] = deque()
         self._database = Database(url)
         try:
             self._database.open(lambda db: tables.prepare(db, must_exist=must_exist))
         except LedgerError as error:
             self._database.close()
             raise LedgerError(f"{url}: {error}") from None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger-replies")
+        self._claim_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-claims")
+        self._replies = GroupCommit(self._threads, _AT_ONCE, self._keep)
+        self._wishes = GroupCommit(self._claim_thread, 1, self._grant)
 
     def __enter__(self) -> "PostgresLedger":
         return self
@@ -77,7 +70,8 @@ class PostgresLedger:
     ) -> None:
         self._claims.stop()
         self._database.hurry()
-        self._thread.shutdown(wait=True)
+        self._threads.shutdown(wait=True)
+        self._claim_thread.shutdown(wait=True)
         if self._claims.used:
             with suppress(LedgerError):  # a claim that stays runs out
                 self._database.write(lambda db: tables.tidy(db, self._claims.owner))
@@ -92,12 +86,9 @@ class PostgresLedger:
         """How many samples are held; fewer than `samples`: the rest is ours to buy; ``None``: look again later."""
         if digest in self._claims or digest in self._asked:
             return None
-        answer: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._next.wanted[digest] = samples, answer
         self._asked.add(digest)
-        self._go()
         try:
-            held = await answer
+            held = await self._wishes.write((digest, samples))
         finally:
             self._asked.remove(digest)
         if held is not None and held < samples:
@@ -105,9 +96,9 @@ class PostgresLedger:
         return held
 
     def release(self, digest: bytes) -> None:
-        """Give a claim back, bought or not, with the next transaction."""
+        """Give a claim back, bought or not, with the next transaction of claims."""
         self._claims.drop(digest)
-        self._next.released.append(digest)
+        self._released.append(digest)
 
     async def append(self, response: Response) -> None:
         """Make a response durable; returns when its transaction is.
@@ -115,64 +106,48 @@ class PostgresLedger:
         Raises:
             LedgerFull: The server's disk is full.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._next.responses.append((response, time.time()))
-        self._next.kept.append(done)
-        self._go()
-        await done
+        try:
+            await self._replies.write((response, time.time()))
+        except LedgerFull:
+            self.full = True
+            raise
+
+    def _keep(self, received: Sequence[tuple[Response, float]]) -> list[None]:
+        canonical = {response.digest: response.canonical for response, _ in received}
+        asked = [{"digest": digest, "canonical": canonical[digest]} for digest in sorted(canonical)]
+        answered = [_row(response, at, self._run) for response, at in received]
+
+        def write(db: Connection) -> None:
+            db.execute(tables.KEEP_REQUESTS, asked)
+            db.execute(tables.KEEP_RESPONSES, answered)
+
+        self._database.write(write)
+        return [None] * len(received)
+
+    def _grant(self, wishes: Sequence[tuple[bytes, int]]) -> list[int | None]:
+        released, wanted = self._take_released(), dict(wishes)
+
+        def write(db: Connection) -> dict[bytes, int | None]:
+            tables.release(db, released, self._claims.owner)
+            return tables.grant(db, wanted, self._claims.owner, self._claims.lease_s)
+
+        held = self._database.write(write)
+        return [held[digest] for digest, _ in wishes]
+
+    def _take_released(self) -> list[bytes]:
+        return [self._released.popleft() for _ in range(len(self._released))]
 
     def _renew(self) -> None:
-        self._next.renew = True
-        self._go()
+        self._claim_thread.submit(self._renew_now)
 
-    def _go(self) -> None:
-        if self._busy:
-            return
-        batch, self._next, self._busy = self._next, _Batch(), True
-        loop = asyncio.get_running_loop()
-        job = loop.run_in_executor(self._thread, self._database.write, lambda db: self._commit(db, batch))
-        job.add_done_callback(lambda job: self._gone(batch, job))
+    def _renew_now(self) -> None:
+        released = self._take_released()
 
-    def _gone(self, batch: _Batch, job: "asyncio.Future[dict[bytes, int | None]]") -> None:
-        self._busy = False
-        error = job.exception()
-        if error is None:
-            _tell(batch, job.result())
-        else:
-            self.full = self.full or isinstance(error, LedgerFull)
-            waiting: list[asyncio.Future[Any]] = [*batch.kept, *(answer for _, answer in batch.wanted.values())]
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(error)
-        if self._next.kept or self._next.wanted or self._next.renew:
-            self._go()
-
-    def _commit(self, db: Connection, batch: _Batch) -> dict[bytes, int | None]:
-        if batch.responses:
-            bodies = {response.digest: response.canonical for response, _ in batch.responses}
-            db.execute(tables.KEEP_REQUESTS, [{"digest": key, "canonical": bodies[key]} for key in sorted(bodies)])
-            db.execute(tables.KEEP_RESPONSES, [_row(*received, self._run) for received in batch.responses])
-        if batch.released:
-            tables.release(db, batch.released, self._claims.owner)
-        if batch.renew:
+        def write(db: Connection) -> None:
+            tables.release(db, released, self._claims.owner)
             tables.renew(db, self._claims.owner, self._claims.lease_s)
-        return self._claim(db, {digest: samples for digest, (samples, _) in batch.wanted.items()})
 
-    def _claim(self, db: Connection, wanted: dict[bytes, int]) -> dict[bytes, int | None]:
-        if not wanted:
-            return {}
-        answers: dict[bytes, int | None] = {**dict.fromkeys(wanted, 0), **tables.held(db, list(wanted))}
-        lacking = [digest for digest in wanted if (answers[digest] or 0) < wanted[digest]]
-        if not lacking:
-            return answers
-        granted = tables.claim(db, lacking, self._claims.owner, self._claims.lease_s)
-        # Again: who held a claim before may have bought the request between the look and the claim.
-        answers.update({digest: None for digest in lacking if digest not in granted})
-        answers.update(tables.held(db, list(granted)))
-        needless = [digest for digest in granted if (answers[digest] or 0) >= wanted[digest]]
-        if needless:
-            tables.release(db, needless, self._claims.owner)
-        return answers
+        self._database.write(write)
 
     # -- reading
 
@@ -232,15 +207,6 @@ class PostgresLedger:
     def verify(self) -> list[str]:
         """Check every row against its checksum, every request against its digest; returns what is wrong."""
         return list(faults(self.rows(), self._database.stream(select(requests.c.digest, requests.c.canonical))))
-
-
-def _tell(batch: _Batch, held: dict[bytes, int | None]) -> None:
-    for done in batch.kept:
-        if not done.done():
-            done.set_result(None)
-    for digest, (_, answer) in batch.wanted.items():
-        if not answer.done():
-            answer.set_result(held[digest])
 
 
 def _row(r: Response, received_at: float, run: str) -> dict[str, object]:

@@ -5,6 +5,7 @@
 2. The schema's version is a comment on the table of responses.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -99,13 +100,33 @@ def held(db: Connection, digests: list[bytes]) -> dict[bytes, int]:
     return {row[0]: row[1] for row in db.execute(query.group_by(responses.c.digest))}
 
 
-def claim(db: Connection, digests: list[bytes], owner: str, lease_s: float) -> set[bytes]:
-    """Claim what nobody else is at; returns what was granted. Sorted, so that two processes never wait in a circle."""
+def grant(db: Connection, wanted: Mapping[bytes, int], owner: str, lease_s: float) -> dict[bytes, int | None]:
+    """How many samples of each request are held; what holds fewer than wanted is claimed, or ``None`` where it cannot.
+
+    Args:
+        db: In a transaction.
+        wanted: Samples by request.
+        owner: Who claims.
+        lease_s: For how long, in seconds.
+    """
+    answers: dict[bytes, int | None] = {**dict.fromkeys(wanted, 0), **held(db, list(wanted))}
+    lacking = [digest for digest in wanted if (answers[digest] or 0) < wanted[digest]]
+    if not lacking:
+        return answers
+    granted = _claim(db, lacking, owner, lease_s)
+    # Again: who held a claim before may have bought the request between the look and the claim.
+    answers.update({digest: None for digest in lacking if digest not in granted})
+    answers.update(held(db, list(granted)))
+    release(db, [digest for digest in granted if (answers[digest] or 0) >= wanted[digest]], owner)
+    return answers
+
+
+def _claim(db: Connection, digests: list[bytes], owner: str, lease_s: float) -> set[bytes]:
     statement = insert(claims).values(owner=owner, until=_NOW + lease_s)
     free = or_(claims.c.owner == owner, claims.c.until < _NOW)
     values: dict[str, Any] = {"owner": statement.excluded.owner, "until": statement.excluded.until}
     statement = statement.on_conflict_do_update(index_elements=["digest"], set_=values, where=free)
-    rows = [{"digest": digest} for digest in sorted(digests)]
+    rows = [{"digest": digest} for digest in sorted(digests)]  # sorted: two processes never wait in a circle
     return set(db.execute(statement.returning(claims.c.digest), rows).scalars())
 
 
@@ -116,7 +137,8 @@ def renew(db: Connection, owner: str, lease_s: float) -> None:
 
 def release(db: Connection, digests: list[bytes], owner: str) -> None:
     """Give claims back."""
-    db.execute(delete(claims).where(claims.c.digest.in_(digests), claims.c.owner == owner))
+    if digests:
+        db.execute(delete(claims).where(claims.c.digest.in_(digests), claims.c.owner == owner))
 
 
 def tidy(db: Connection, owner: str) -> None:

@@ -52,7 +52,7 @@ def test_a_password_is_refused_and_not_repeated(url: str, tmp_path: Path) -> Non
 
 def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(LedgerError, match=r"pip install 'potstill\[postgres\]'"):
+    with pytest.raises(LedgerError, match=r"pip install -e '\.\[postgres\]'"):
         address("postgresql:///books", tmp_path)
 
 
