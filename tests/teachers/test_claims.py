@@ -24,16 +24,18 @@ ROOT = Path(__file__).parents[2]
 BUYER = """
 import asyncio, sys
 from pathlib import Path
-from teachers.asking import Collector, Policy
+from teachers.asking import Collector
+from teachers.flow_control import Lane, Limits
 from teachers.openai_endpoint import OpenAIEndpoint
-from teachers.records import Ask
+from teachers.policy import Policy
 from tests.teachers.test_claims import asks, opened
 
 async def buy(url, at, count, window):
     with opened(at, lease_s=1.0) as ledger:
         async with OpenAIEndpoint(url, api_key=None, connections=window) as endpoint:
-            policy = Policy(window=window, backoff_s=0.01)
-            tally = await Collector(endpoint, ledger, policy, "t", asyncio.Event(), lambda tally: None).run(asks(count))
+            policy, lane = Policy(window=window, backoff_s=0.01), Lane(Limits(window))
+            collector = Collector(endpoint, lane, ledger, policy, "t", asyncio.Event(), lambda tally: None)
+            tally = await collector.run(asks(count))
     print(tally.bought, tally.replayed, tally.unanswered, tally.asks)
 
 url, at, count, window = sys.argv[1:]
@@ -67,6 +69,13 @@ def stats(url: str) -> dict[str, int]:
     with urllib.request.urlopen(url.removesuffix("/v1") + "/stats") as reply:
         found: dict[str, int] = json.load(reply)
         return found
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
 
 
 def test_a_claim_is_one_process_s_until_it_is_released(at: Address) -> None:
@@ -139,11 +148,9 @@ def test_two_processes_share_the_questions_and_buy_each_once(serve: Serve, at: A
 def test_what_a_killed_process_was_at_is_bought_once_by_the_other(serve: Serve, at: Address) -> None:
     sound, silent = serve("--latency", "0.02"), serve("--latency", "60")
     killed = buyer(silent, at, 100)
-    while stats(silent)["asked"] < 16:
-        time.sleep(0.02)
+    wait_for(lambda: stats(silent)["asked"] >= 16)
     other = buyer(sound, at, 100)
-    while stats(sound)["delivered"] < 84:
-        time.sleep(0.02)
+    wait_for(lambda: stats(sound)["delivered"] >= 84)
     time.sleep(1.2)
     assert stats(sound)["delivered"] == 84, "a living process keeps its claims"
     killed.send_signal(signal.SIGKILL)

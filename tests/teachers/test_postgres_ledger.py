@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from teachers import postgres_connection
-from teachers.asking import Collector, Policy, Tally
+from teachers.asking import Collector, Tally
 from teachers.errors import LedgerError
+from teachers.flow_control import Lane, Limits
 from teachers.ledgers import address, open_ledger
 from teachers.openai_endpoint import OpenAIEndpoint
+from teachers.policy import Policy
 from tests.postgres_server import PostgresServer
 from tests.teachers.test_claims import asks, stats
 from tests.teachers.test_ledger import ASK, append, response
@@ -147,7 +149,9 @@ def collect(url: str, at: str, count: int) -> Tally:
             async with OpenAIEndpoint(url, api_key=None, connections=16) as endpoint:
                 policy = Policy(window=16, drain_s=5)
                 stop = asyncio.Event()
-                return await Collector(endpoint, ledger, policy, "t", stop, lambda tally: None).run(asks(count))
+                lane = Lane(Limits(policy.window))
+                collector = Collector(endpoint, lane, ledger, policy, "t", stop, lambda tally: None)
+                return await collector.run(asks(count))
 
     return asyncio.run(go())
 
@@ -194,7 +198,8 @@ def test_a_server_that_stays_away_ends_the_run_with_everything_acknowledged_kept
         with open_ledger(at) as ledger:
             async with OpenAIEndpoint(url, api_key=None, connections=16) as endpoint:
                 policy = Policy(window=16, drain_s=5)
-                await Collector(endpoint, ledger, policy, "t", asyncio.Event(), count).run(asks(400))
+                lane = Lane(Limits(policy.window))
+                await Collector(endpoint, lane, ledger, policy, "t", asyncio.Event(), count).run(asks(400))
 
     stopping = threading.Thread(target=stop)
     stopping.start()
