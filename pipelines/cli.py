@@ -19,7 +19,7 @@ _NO_TELEMETRY = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
-_FAULTS = ("throttled", "failed", "dropped", "stalled", "torn", "broken", "truncated")
+_FAULTS = ("throttled", "rejected", "failed", "dropped", "stalled", "torn", "broken", "truncated")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
