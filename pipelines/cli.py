@@ -19,7 +19,7 @@ _NO_TELEMETRY = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
-_FAULTS = ("throttled", "failed", "dropped", "stalled", "torn", "broken", "truncated")
+_FAULTS = ("throttled", "rejected", "failed", "dropped", "stalled", "torn", "broken", "truncated")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +99,7 @@ def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _ledger_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ledger", type=Path, metavar="FILE", help="default: ledger.sqlite beside the runs")
+    parser.add_argument("--ledger", metavar="FILE|URL", help="default: ledger.sqlite beside the runs")
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -153,8 +153,7 @@ def _explain(args: argparse.Namespace) -> int:
 def _ledger(args: argparse.Namespace) -> int:
     from pipelines import ledger_command
 
-    path = args.ledger or Path("datasets_out") / "ledger.sqlite"
-    return ledger_command.run(args.action, path)
+    return ledger_command.run(args.action, args.ledger or "datasets_out/ledger.sqlite")
 
 
 def _doctor(args: argparse.Namespace) -> int:

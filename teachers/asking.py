@@ -7,14 +7,15 @@ across rows: a request ends as an `Outcome`, and the ledger keeps its failures b
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from teachers.budget import Charge
+from teachers.claims import AskQueue
 from teachers.errors import EndpointError, LedgerError, LedgerFull, OutageError
 from teachers.flow_control import Lane, Turn
-from teachers.ledger import Ledger, Response
+from teachers.ledger_rows import LedgerLike, Response
 from teachers.metering import Meter
 from teachers.policy import Patience, Policy
 from teachers.records import Ask, Outcome
@@ -82,7 +83,7 @@ class Collector:
 
     transport: Transport
     lane: Lane
-    ledger: Ledger
+    ledger: LedgerLike
     policy: Policy
     teacher: str
     stop: asyncio.Event
@@ -91,7 +92,7 @@ class Collector:
     trace: Trace = lambda attempt: None
     tally: Tally = field(default_factory=Tally)
     _fatal: Exception | None = None
-    _asks: Iterator[Ask] = field(default_factory=lambda: iter(()))
+    _asks: AskQueue = field(default_factory=lambda: AskQueue(()))
     _in_flight: set[bytes] = field(default_factory=set)
 
     async def run(self, asks: Iterable[Ask]) -> Tally:
@@ -105,7 +106,7 @@ class Collector:
             OutageError: The endpoint has stopped answering; what was in flight has been kept.
             LedgerError: A reply could not be made durable.
         """
-        self._asks = iter(asks)
+        self._asks = AskQueue(asks)
         workers = {asyncio.create_task(self._work(index * _RAMP_S)) for index in range(self.policy.window)}
         stopping = asyncio.create_task(self.stop.wait())
         pending: set[asyncio.Task[Any]] = workers | {stopping}
@@ -137,25 +138,45 @@ class Collector:
 
     async def _work(self, start_after: float) -> None:
         await _sleep_or(self.stop, start_after)
-        for turn, ask in enumerate(self._asks, 1):
+        for turn, (wait_s, ask) in enumerate(self._asks, 1):
+            if wait_s:
+                await _sleep_or(self.stop, wait_s)
             if self.stop.is_set():
                 return
-            if ask.digest not in self._in_flight:
-                self._in_flight.add(ask.digest)
-                try:
-                    await self._fill(ask)
-                except LedgerError as error:
-                    self._give_up(error)
-                finally:
-                    self._in_flight.discard(ask.digest)
-            self.tally.asks += 1
-            self.on_change(self.tally)
+            if await self._look_at(ask):
+                self.tally.asks += 1
+                self.on_change(self.tally)
+            else:
+                self._asks.put_aside(ask)
             if turn % _REPLAYS_A_TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _fill(self, ask: Ask) -> None:
-        held = min(self.ledger.held(ask.digest), ask.samples)
-        self.tally.replayed += held
+    async def _look_at(self, ask: Ask) -> bool:
+        """False where another process is at it."""
+        if ask.digest in self._in_flight:
+            return True
+        self._in_flight.add(ask.digest)
+        try:
+            held = await self.ledger.claim(ask.digest, ask.samples)
+            if held is None:
+                return False
+            self.tally.replayed += min(held, ask.samples)
+            if held < ask.samples:
+                await self._fill(ask, held)
+        except LedgerError as error:
+            self._give_up(error)
+        finally:
+            self._in_flight.discard(ask.digest)
+        return True
+
+    async def _fill(self, ask: Ask, held: int) -> None:
+        """Buy what is not held of a request that is claimed."""
+        try:
+            await self._buy(ask, held)
+        finally:
+            self.ledger.release(ask.digest)
+
+    async def _buy(self, ask: Ask, held: int) -> None:
         patience, number = Patience(self.policy), 0
         while held < ask.samples and not self.stop.is_set():
             wanted_at, number = time.monotonic(), number + 1
@@ -175,7 +196,7 @@ class Collector:
             if self.ledger.full:
                 self._give_up(
                     LedgerFull(
-                        f"{self.ledger.path}: the disk is full; every reply so far is safe: make room, then run again"
+                        f"{self.ledger.name}: the disk is full; every reply so far is safe: make room, then run again"
                     )
                 )
             if reading.kind == "answered":

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from teachers.ledger import Ledger
+from teachers.ledger_rows import LedgerLike
 from teachers.records import Ask, Reply
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -107,7 +107,7 @@ class Structure(Generic[Model]):
         return Structured("invalid", None, "truncated" if reply.outcome == "truncated" else problem, reply)
 
     async def fill(
-        self, run: Callable[[Iterable[Ask]], Awaitable[object]], asks: Callable[[], Iterable[Ask]], ledger: Ledger
+        self, run: Callable[[Iterable[Ask]], Awaitable[object]], asks: Callable[[], Iterable[Ask]], ledger: LedgerLike
     ) -> None:
         """Fill the ledger with replies, and with repairs where they do not fit.
 
@@ -120,18 +120,18 @@ class Structure(Generic[Model]):
         for _ in range(self.repairs):
             await run(self._wanting(asks(), ledger))
 
-    def _wanting(self, asks: Iterable[Ask], ledger: Ledger) -> Iterator[Ask]:
+    def _wanting(self, asks: Iterable[Ask], ledger: LedgerLike) -> Iterator[Ask]:
         for ask in asks:
             for reply in ledger.replies(ask.digest, ask.samples):
                 _, next_ask = self._follow(ask, reply, ledger)
                 if next_ask is not None:
                     yield next_ask
 
-    def results(self, ask: Ask, ledger: Ledger) -> list[Structured[Model]]:
+    def results(self, ask: Ask, ledger: LedgerLike) -> list[Structured[Model]]:
         """What every sample of an ask came to, in order, after the repairs that the ledger holds."""
         return [self._follow(ask, reply, ledger)[0] for reply in ledger.replies(ask.digest, ask.samples)]
 
-    def _follow(self, ask: Ask, reply: Reply, ledger: Ledger) -> tuple[Structured[Model], Ask | None]:
+    def _follow(self, ask: Ask, reply: Reply, ledger: LedgerLike) -> tuple[Structured[Model], Ask | None]:
         """What a sample came to so far, and the repair that it still wants."""
         found = self.read(reply)
         for number in range(1, self.repairs + 1):

@@ -24,7 +24,18 @@ MAY_IMPORT = {
     "students": set(),
     "pipelines": {"prompts", "teachers", "critics", "students"},
 }
-HEAVY = {"prefect", "litellm", "torch", "transformers", "trl", "sentence_transformers", "datasets", "matplotlib"}
+HEAVY = {
+    "prefect",
+    "litellm",
+    "torch",
+    "transformers",
+    "trl",
+    "sentence_transformers",
+    "datasets",
+    "matplotlib",
+    "sqlalchemy",
+    "psycopg",
+}
 README = (ROOT / "README.md").read_text()
 
 
