@@ -163,7 +163,7 @@ def asked(url: str) -> int:
         return int(json.load(answer)["asked"])
 
 
-@pytest.mark.parametrize(("style", "repairs"), [("plain", 0), ("fenced", 0), ("broken", 1)])
+@pytest.mark.parametrize(("style", "repairs"), [("fenced", 0), ("broken", 1)])
 def test_a_teacher_is_read_whatever_its_json_looks_like(serve: Serve, tmp_path: Path, style: str, repairs: int) -> None:
     url, ledger = serve("--json", style), tmp_path / "l.sqlite"
     asks = [
