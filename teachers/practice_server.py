@@ -2,7 +2,7 @@
 
 It adds up the first two numbers of the last message, and gets it wrong now and then. Which reply, which fault and which
 latency a request meets depends on its bytes and on how often it has come, never on the clock, so a run can be repeated.
-``/stats`` counts per request what was asked and what was delivered whole.
+``/stats`` counts what was asked and what was delivered whole; ``/deliveries`` lists every delivery with its time.
 """
 
 import asyncio
@@ -49,6 +49,7 @@ class PracticeTeacher:
     reasoning: Reasoning | None = None
     asked: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
+    deliveries: list[tuple[str, float]] = field(default_factory=list)
     met: Counter[str] = field(default_factory=Counter)
     samples: int = 0
     in_flight: int = 0
@@ -59,7 +60,11 @@ class PracticeTeacher:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/stats", self._stats)
+        app.router.add_get("/deliveries", self._deliveries)
         return app
+
+    async def _deliveries(self, _: web.Request) -> web.Response:
+        return web.json_response(self.deliveries)
 
     async def _stats(self, _: web.Request) -> web.Response:
         return web.json_response(
@@ -131,6 +136,7 @@ class PracticeTeacher:
             return response
         if request.transport is not None and not request.transport.is_closing():
             self.delivered[key] += 1
+            self.deliveries.append((key, time.time()))
             self.samples += int(str(body.get("n", 1)))
         return response
 
