@@ -133,7 +133,7 @@ class Collector:
                 self._give_up(error)
 
     async def _work(self, start_after: float) -> None:
-        await _sleep_or(self.stop, start_after)
+        await sleep_or(self.stop, start_after)
         for turn, ask in enumerate(self._asks, 1):
             if self.stop.is_set():
                 return
@@ -165,7 +165,9 @@ class Collector:
             if worst is None:
                 break
             raw, reading, seconds = await self._attempt(ask, held, n, turn, patience)
-            await self.ledger.append(_response(ask, held, n, raw, reading, seconds, self.teacher))
+            await self.ledger.append(
+                response_of(ask.canonical, ask.digest, held, n, raw, reading, seconds, self.teacher)
+            )
             self.meter.settle(worst, ask, raw, reading)
             if self.ledger.full:
                 self._give_up(
@@ -236,7 +238,7 @@ class Collector:
             if reading.kind == "unreachable" and not self.lane.heard:
                 self._give_up(EndpointError(f"{self.teacher} cannot be reached: {reading.error}", key="base_url"))
             return False
-        await _sleep_or(self.stop, pause)
+        await sleep_or(self.stop, pause)
         return True
 
     def _shut_out(self) -> None:
@@ -256,14 +258,22 @@ class Collector:
         self.stop.set()
 
 
-def _response(
-    ask: Ask, first_sample: int, n: int, raw: RawResponse, reading: Reading, seconds: float, teacher: str
+def response_of(
+    canonical: bytes,
+    digest: bytes,
+    first_sample: int,
+    n: int,
+    raw: RawResponse,
+    reading: Reading,
+    seconds: float,
+    teacher: str,
 ) -> Response:
+    """The ledger's row for one attempt at `n` choices."""
     answered = reading.kind == "answered"
     outcome: Outcome = "ok" if answered else "timeout" if reading.kind == "late" else "provider_error"
     return Response(
-        canonical=ask.canonical,
-        digest=ask.digest,
+        canonical=canonical,
+        digest=digest,
         first_sample=first_sample,
         choices=min(reading.choices, n) if answered else 0,
         outcome=outcome,
@@ -277,7 +287,8 @@ def _response(
     )
 
 
-async def _sleep_or(stop: asyncio.Event, seconds: float) -> None:
+async def sleep_or(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but no longer than until `stop` is set."""
     waiter: Awaitable[bool] = stop.wait()
     try:
         async with asyncio.timeout(seconds):

@@ -58,7 +58,11 @@ _INSERT = f"INSERT INTO responses VALUES ({','.join('?' * 15)})"  # noqa: S608 -
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response, or one failure (``choices == 0``), on its way into the ledger."""
+    """One response, or one failure (``choices == 0``), on its way into the ledger.
+
+    Attributes:
+        run: That pays for it; empty for the ledger's own.
+    """
 
     canonical: bytes
     digest: bytes
@@ -72,6 +76,7 @@ class Response:
     seconds: float
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    run: str = ""
 
     def checksum(self) -> bytes:
         """SHA-256 over what must not change."""
@@ -239,8 +244,8 @@ class Ledger:
         return kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and crowded)
 
     def _insert(self, r: Response) -> None:
-        row = (None, r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error, self._run, r.teacher,
-               time.time(), r.seconds, r.prompt_tokens, r.completion_tokens, r.checksum())  # fmt: skip
+        row = (None, r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error,
+               r.run or self._run, r.teacher, time.time(), r.seconds, r.prompt_tokens, r.completion_tokens, r.checksum())  # fmt: skip
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute("INSERT OR IGNORE INTO requests VALUES (?, ?)", (r.digest, r.canonical))

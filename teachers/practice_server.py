@@ -16,9 +16,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
+from teachers.practice_batches import BatchFaults, PracticeBatches
 from teachers.practice_faults import Fault, Faults, Latency, draw
 
 
@@ -34,6 +36,8 @@ class PracticeTeacher:
         capacity: Requests beyond so many at once get HTTP 429 without advice; 0 for no limit.
         model: The only model it knows; empty for any.
         api_key: The key it wants; empty for none.
+        batch_latency_s: How long batches take.
+        batch_faults: What goes wrong with requests in batches.
     """
 
     latency: Latency = field(default_factory=Latency)
@@ -43,16 +47,23 @@ class PracticeTeacher:
     capacity: int = 0
     model: str = ""
     api_key: str = ""
+    batch_latency_s: float = 0.0
+    batch_faults: BatchFaults = field(default_factory=BatchFaults)
     asked: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
     samples: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
+    _batches: PracticeBatches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._batches = PracticeBatches(self._answer_in_batch, self.batch_latency_s, self.batch_faults)
 
     def app(self) -> web.Application:
         """The server as an aiohttp application."""
-        app = web.Application()
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_routes(self._batches.routes())
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/stats", self._stats)
         return app
@@ -67,6 +78,7 @@ class PracticeTeacher:
                 "delivered_twice": sum(count - 1 for count in self.delivered.values()),
                 "most_in_flight": self.most_in_flight,
                 "faults": dict(self.met),
+                "batches": len(self._batches.made),
             }
         )
 
@@ -84,6 +96,19 @@ class PracticeTeacher:
             return await self._answer(request, key, body)
         finally:
             self.in_flight -= 1
+
+    def _answer_in_batch(
+        self, body: dict[str, Any], fault_of: Callable[[str, int], str]
+    ) -> tuple[str, dict[str, object]]:
+        key = hashlib.sha256(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+        self.asked[key] += 1
+        fault = fault_of(key, self.asked[key])
+        if fault:
+            self.met[f"batch {fault}"] += 1
+        else:
+            self.delivered[key] += 1
+            self.samples += int(body.get("n", 1))
+        return fault, _reply(key, body, truncated=False)
 
     def _refusal(self, request: web.Request, body: dict[str, object]) -> web.Response | None:
         if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
