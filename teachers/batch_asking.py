@@ -9,11 +9,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from teachers.asking import Tally, sleep_or
 from teachers.batch_folder import Batch, BatchFolder, Draft
-from teachers.batch_lines import Line, read_lines
+from teachers.batch_lines import Line
 from teachers.batch_results import Results
 from teachers.batch_service import Service, Standing
 from teachers.errors import OutageError
@@ -66,6 +66,8 @@ class BatchCollector:
     _watches: set["asyncio.Task[None]"] = field(default_factory=set)
     _done: dict[str, int] = field(default_factory=dict)
     _faults: Counter[bytes] = field(default_factory=Counter)
+    _elsewhere: set[bytes] = field(default_factory=set)
+    _creating: asyncio.Lock = field(default_factory=asyncio.Lock)
     _problem: Exception | None = None
 
     async def ask(self, asks: Callable[[], Iterable[Ask]]) -> Tally:
@@ -95,6 +97,8 @@ class BatchCollector:
             for watch in self._watches:
                 watch.cancel()
             await asyncio.gather(*self._watches, return_exceptions=True)
+        if any(ask.digest in self._elsewhere and self.ledger.held(ask.digest) < ask.samples for ask in asks()):
+            raise OutageError(f"{self.teacher}: another process waits for a batch with rows of this run")
         return self.tally
 
     def _progress(self) -> tuple[int, int]:
@@ -102,9 +106,10 @@ class BatchCollector:
 
     def _resume(self) -> None:
         for batch in self.folder.out(self.service.place, self.model):
-            self._out.update(line.digest for line in read_lines(self.folder.input(batch)))
+            digests = self.folder.digests(batch)
+            self._out |= digests
             if not self.folder.hold(batch):
-                self.notice(f"{self.teacher}: batch {batch.id} has some of the rows; another process waits for it")
+                self._elsewhere |= digests
                 continue
             if batch.run == self.run:
                 self.meter.budget.entrust(batch.worst, reserved=False)
@@ -119,9 +124,11 @@ class BatchCollector:
         try:
             for index, line in enumerate(self._missing(asks)):
                 worst = worst_case(self.meter.tariff, line.canonical, line.n)
-                if draft is not None and not self._takes(draft, line, worst):
+                if draft is not None and not draft.takes(line):
                     sent += await self._buy(draft)
                     draft = None
+                if draft is not None and draft.rows >= _FEWEST and not self.meter.budget.fits(draft.worst + worst):
+                    break  # when batches have settled there may be room for more at once
                 if self.stop.is_set():
                     return sent
                 draft = draft or self.folder.draft()
@@ -136,9 +143,6 @@ class BatchCollector:
             if draft is not None:
                 draft.discard()
         return sent
-
-    def _takes(self, draft: Draft, line: Line, worst: Any) -> bool:
-        return draft.takes(line) and (draft.rows < _FEWEST or self.meter.budget.fits(draft.worst + worst))
 
     def _missing(self, asks: Iterable[Ask]) -> Iterator[Line]:
         self.tally.asks = self.tally.unanswered = 0
@@ -216,7 +220,8 @@ class BatchCollector:
             uncertain = True
             return found or await self.service.create(batch, self.folder.input(batch))
 
-        return self.folder.keep(replace(batch, id=await self._patiently(create)))
+        async with self._creating:  # the client reads a whole file into memory: one at a time
+            return self.folder.keep(replace(batch, id=await self._patiently(create)))
 
     async def _wait(self, batch: Batch) -> Standing:
         pause, most = _POLL_S
@@ -249,7 +254,7 @@ class BatchCollector:
         await results.keep(requests, self.folder.output(batch))
         if batch.run == self.run:
             self.meter.budget.settle_entrusted(batch.worst, results.actual, untold=results.untold)
-        self._out.difference_update(line.digest for line in read_lines(requests))
+        self._out -= self.folder.digests(batch)
         self._faults.update(set(results.failed))
         self._faults.update(dict.fromkeys(results.hopeless, _TRIES))
         self.folder.remove(batch)

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
-from teachers.batch_lines import Line
+from teachers.batch_lines import Line, read_lines
 from teachers.budget import Charge
 from teachers.errors import LedgerError, LedgerFull
 
@@ -152,9 +152,19 @@ class BatchFolder:
             raise LedgerFull(f"{record}: {error.strerror}: make room, then run again") from error
         return batch
 
+    def digests(self, batch: Batch) -> set[bytes]:
+        """What it asks for; nothing where it was collected meanwhile."""
+        try:
+            return {line.digest for line in read_lines(self.input(batch))}
+        except FileNotFoundError:
+            return set()
+
     def hold(self, batch: Batch) -> bool:
         """Take a batch for this process and teacher; false where another one waits for it already."""
-        lock = self.input(batch).open("rb")
+        try:
+            lock = self.input(batch).open("rb")
+        except FileNotFoundError:
+            return False
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

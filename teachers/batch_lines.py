@@ -70,7 +70,8 @@ def read_result(text: bytes) -> RawResponse:
     body = response.get("body") if isinstance(response, dict) else None
     if status == 200 and body:
         return RawResponse(200, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
-    told = body or {"error": error if isinstance(error, dict) else {"message": str(error)}}
+    inner = error.get("error", error) if isinstance(error, dict) else {"message": str(error)}  # vLLM wraps it twice
+    told = body or {"error": inner}
     # The line's own id is kept with a failure, so that collecting a batch twice can tell it from another one.
     kept = {"id": result.get("id"), **(told if isinstance(told, dict) else {"error": told})}
     return RawResponse(int(status or 0), redact(json.dumps(kept, ensure_ascii=False).encode()))

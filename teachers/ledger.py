@@ -245,7 +245,8 @@ class Ledger:
 
     def _insert(self, r: Response) -> None:
         row = (None, r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error,
-               r.run or self._run, r.teacher, time.time(), r.seconds, r.prompt_tokens, r.completion_tokens, r.checksum())  # fmt: skip
+               r.run or self._run, r.teacher, time.time(), r.seconds, r.prompt_tokens, r.completion_tokens,
+               r.checksum())  # fmt: skip
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute("INSERT OR IGNORE INTO requests VALUES (?, ?)", (r.digest, r.canonical))

@@ -24,7 +24,17 @@ MAY_IMPORT = {
     "students": set(),
     "pipelines": {"prompts", "teachers", "critics", "students"},
 }
-HEAVY = {"prefect", "litellm", "torch", "transformers", "trl", "sentence_transformers", "datasets", "matplotlib"}
+HEAVY = {
+    "prefect",
+    "litellm",
+    "openai",
+    "torch",
+    "transformers",
+    "trl",
+    "sentence_transformers",
+    "datasets",
+    "matplotlib",
+}
 README = (ROOT / "README.md").read_text()
 
 
