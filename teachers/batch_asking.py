@@ -16,7 +16,8 @@ from teachers.batch_folder import Batch, BatchFolder, Draft
 from teachers.batch_lines import Line
 from teachers.batch_results import Results
 from teachers.batch_service import Service, Standing
-from teachers.errors import OutageError
+from teachers.budget import Charge
+from teachers.errors import EndpointError, OutageError
 from teachers.ledger import Ledger
 from teachers.metering import Meter, worst_case
 from teachers.policy import Patience, Policy
@@ -176,6 +177,9 @@ class BatchCollector:
         if not reserving.done():
             reserving.cancel()  # it would wait for batches that nobody waits for any more
         (reserved,) = await asyncio.gather(reserving, return_exceptions=True)
+        if reserved is True and self.stop.is_set():  # what made room has failed
+            self.meter.budget.settle(batch.worst, Charge())
+            return False
         return reserved is True
 
     # -- waiting
@@ -217,11 +221,20 @@ class BatchCollector:
             # Whenever it may have been created already, by this process or by one before, the service is asked first.
             nonlocal uncertain
             found = await self.service.find(batch) if uncertain else None
-            uncertain = True
-            return found or await self.service.create(batch, self.folder.input(batch))
+            try:
+                return found or await self.service.create(batch, self.folder.input(batch))
+            except OSError:
+                uncertain = True
+                raise
 
         async with self._creating:  # the client reads a whole file into memory: one at a time
-            return self.folder.keep(replace(batch, id=await self._patiently(create)))
+            try:
+                return self.folder.keep(replace(batch, id=await self._patiently(create)))
+            except EndpointError:
+                if not uncertain:  # it was refused, so there is nothing to wait for
+                    self.meter.budget.settle_entrusted(batch.worst, Charge(), untold=Charge())
+                    self.folder.remove(batch)
+                raise
 
     async def _wait(self, batch: Batch) -> Standing:
         pause, most = _POLL_S

@@ -71,8 +71,16 @@ class OpenAIBatches:
 
     async def standing(self, batch: Batch, results: Path) -> Standing:
         """Ask how far it is."""
-        with _errors():
-            remote = await self._client.batches.retrieve(batch.id)
+        import openai
+
+        try:
+            with _errors():
+                remote = await self._client.batches.retrieve(batch.id)
+        except EndpointError as error:
+            if not isinstance(error.__cause__, openai.NotFoundError):
+                raise
+            mend = f"use the key that made it, or remove {results.with_name(batch.tag)}.json to ask for its rows again"
+            raise EndpointError(f"no batch {batch.id} is known here: {mend}", key="api_key_env") from error
         counts = remote.request_counts
         files = tuple(name for name in (remote.output_file_id, remote.error_file_id) if name)
         return Standing(

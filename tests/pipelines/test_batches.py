@@ -8,13 +8,18 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.cli import main
+from teachers.batch_folder import BatchFolder
+from teachers.batch_lines import Line
+from teachers.budget import Charge
 from teachers.ledger import Ledger
+from teachers.records import Ask
 
 Serve = Callable[..., str]
 Write = Callable[..., Path]
@@ -54,7 +59,7 @@ def wait_for(what: Callable[[], object], process: "subprocess.Popen[str]") -> No
 def test_a_batch_run_gives_the_bytes_of_an_online_run_and_each_goes_on_with_the_other(
     serve: Serve, write_recipe: Write, run_it: RunIt
 ) -> None:
-    url, batched, mixed = serve(), serve("--batch-latency", "0.5"), serve()
+    url, batched = serve(), serve("--batch-latency", "0.5")
     recipe = write_recipe(url, questions=16)
     online = run_it(recipe, out="online")
     there = ("--set", f"teacher.base_url={batched}")
@@ -66,12 +71,11 @@ def test_a_batch_run_gives_the_bytes_of_an_online_run_and_each_goes_on_with_the_
     assert not list((recipe.parent / "batch" / "ledger.batches").iterdir())
     again = run_it(recipe, *there, out="batch")
     assert again["asking"]["practice"]["replayed"] == 64
-    there = ("--set", f"teacher.base_url={mixed}")
-    run_it(recipe, "--set", "problems.limit=6", *there, out="mixed")
-    last = run_it(recipe, *BATCH, *there, out="mixed")
+    run_it(recipe, "--set", "problems.limit=6", out="mixed")
+    last = run_it(recipe, *BATCH, out="mixed")
     assert last["asking"]["practice"]["sent"] == 10
     assert last["outputs"] == online["outputs"]
-    assert (stats(mixed)["delivered"], stats(mixed)["delivered_twice"]) == (16, 0)
+    assert stats(url)["delivered"] == 32
 
 
 def test_killed_while_a_batch_is_out_it_is_not_bought_again(serve: Serve, write_recipe: Write, run_it: RunIt) -> None:
@@ -148,6 +152,36 @@ def test_a_budget_cuts_batches_to_what_fits_and_holds(
     assert (stats(url)["delivered"], stats(url)["delivered_twice"]) == (150, 0)
     assert done["budget"]["spent"]["usd"] == done["spend"]["usd"] == pytest.approx(150 * ONE)
     assert done["budget"]["spent"]["requests"] == 150
+
+
+def test_an_endpoint_without_batches_is_named_and_a_batch_that_is_gone_too(
+    serve: Serve, write_recipe: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = serve()
+    recipe = write_recipe(f"{url}/nothing", questions=3, budget={"requests": 30})
+    command = ["run", str(recipe), "--out", str(recipe.parent / "out"), *BATCH]
+    assert main(command) == 2
+    assert "recipe.yaml: teacher.base_url: the batch interface refuses: HTTP 404" in capsys.readouterr().err
+    assert not batches(recipe, "out")
+    with BatchFolder(recipe.parent / "out" / "ledger.batches") as folder:
+        ask = Ask.of("practice", [{"role": "user", "content": "2 and 3"}], {}, samples=1, label="")
+        draft = folder.draft()
+        draft.add(Line(ask.canonical, ask.digest, 0, 1), Charge(requests=1))
+        batch = folder.keep(replace(draft.close("another", url, "practice"), id="batch_7"))
+    assert main([*command, "--set", f"teacher.base_url={url}"]) == 2
+    said = capsys.readouterr().err
+    assert "teacher.api_key_env: no batch batch_7 is known here: use the key that made it, or remove" in said
+    assert f"ledger.batches/{batch.tag}.json to ask for its rows again" in said
+
+
+def test_an_estimate_asks_its_pilot_in_a_batch(
+    serve: Serve, write_recipe: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = serve()
+    recipe = write_recipe(url, questions=40)
+    assert main(["estimate", str(recipe), "--out", str(recipe.parent / "out"), "--json", *BATCH]) == 0
+    assert json.loads(capsys.readouterr().out)["pilot"]["bought"] == 80
+    assert (stats(url)["batches"], stats(url)["delivered"]) == (1, 20)
 
 
 def test_files_for_vllm_are_written_and_read(write_recipe: Write, run_it: RunIt, serve: Serve) -> None:

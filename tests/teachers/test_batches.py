@@ -14,8 +14,10 @@ from teachers.batch_asking import BatchCollector
 from teachers.batch_folder import Batch, BatchFolder
 from teachers.batch_lines import Line, index_results, read_lines, read_result
 from teachers.batch_service import Standing
+from teachers.budget import Budget, Caps
 from teachers.errors import EndpointError, LedgerError, OutageError
 from teachers.ledger import Ledger
+from teachers.metering import Meter
 from teachers.policy import Policy
 from teachers.records import Ask
 from teachers.wire import read_response
@@ -78,12 +80,14 @@ class Service:
         return batch.id
 
 
-def run(service: Service, folder: Path, wanted: list[Ask], *, choices: int = 128) -> Tally:
+def run(service: Service, folder: Path, wanted: list[Ask], *, choices: int = 128, requests: int | None = None) -> Tally:
     async def go() -> Tally:
         with Ledger(folder / "l.sqlite", run="r") as ledger, BatchFolder(folder / "l.batches") as batches:
             policy = Policy(choices=choices, backoff_s=0.01)
+            stop = asyncio.Event()
+            meter = Meter(Budget(Caps(requests=requests), stop))
             collector = BatchCollector(
-                service, batches, ledger, policy, "t", "m", "r", asyncio.Event(), lambda tally: None, lambda text: None
+                service, batches, ledger, policy, "t", "m", "r", stop, lambda tally: None, lambda text: None, meter
             )
             return await collector.ask(lambda: wanted)
 
@@ -181,6 +185,17 @@ def test_batches_that_failed_or_were_cancelled_end_the_run_and_keep_what_came(
         run(service, tmp_path, asks(30))
     here = sum(line.digest[0] < 128 for line in next(iter(service.bought.values())))
     assert run(Service(), tmp_path, asks(30)).replayed == here > 0
+
+
+def test_a_batch_that_waits_for_room_does_not_outlast_one_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_folder, "MAX_REQUESTS", 10)
+    service = Service(lambda line, number: None, "failed")
+    with pytest.raises(OutageError, match="has failed"):
+        run(service, tmp_path, asks(30), requests=15)
+    assert len(service.bought) == 1
+    assert not list((tmp_path / "l.batches").iterdir())
 
 
 def test_a_damaged_record_is_named_and_another_process_is_waited_for(tmp_path: Path) -> None:
