@@ -1,6 +1,9 @@
 """What a crash costs: a run is killed at random moments, resumed, and compared with one that was left alone.
 
-    python bench/kill.py [--questions 2000] [--kills 10] [--latency 0.2] [--seed 0]
+    python bench/kill.py [--questions 2000] [--kills 10] [--latency 0.2] [--seed 0] [--ledger postgresql://…]
+
+With --ledger, which must be an empty database, a second process is at the same run from a folder of its own, is never
+killed, and shares the ledger.
 
 A practice teacher on loopback counts what it delivered. Prints the replies delivered twice, and whether the datasets of
 the killed and of the undisturbed run are equal byte for byte. Exit status 1 when either is not as promised.
@@ -15,6 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +38,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ledger", default="")
     args = parser.parse_args()
+    options = ["--set", f"ledger={args.ledger}"] if args.ledger else []
     draw = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as scratch, Teacher(args.latency) as teacher:
         folder = Path(scratch)
@@ -44,15 +50,19 @@ def main() -> int:
         whole = time.monotonic() - started
         before = teacher.stats()
         print(f"undisturbed: {whole:.1f} s, {before}")
+        beside = start(folder, "beside", options) if args.ledger else None
         for number in range(args.kills):
             wait = draw.uniform(0.1, 1.0) * whole / max(args.kills / 2, 1)
-            print(f"kill {number + 1} after {wait:.2f} s:", kill_after(folder, wait))
-        resumed = run_to_the_end(folder, "killed")
+            print(f"kill {number + 1} after {wait:.2f} s:", kill_after(folder, wait, options))
+        resumed = run_to_the_end(folder, "killed", options)
+        same = undisturbed == resumed
+        if beside is not None:
+            assert beside.wait() == 0
+            same = same and undisturbed == run_to_the_end(folder, "beside", options)
         after = teacher.stats()
     delivered = after["delivered"] - before["delivered"]
     twice = delivered - before["delivered"]
-    same = undisturbed == resumed
-    print(f"delivered to the killed run: {delivered} for {before['delivered']} needed, so {twice} bought twice")
+    print(f"delivered under kills: {delivered} for {before['delivered']} needed, so {twice} bought twice")
     print(f"datasets equal byte for byte: {same}")
     return 0 if twice == 0 and same else 1
 
@@ -90,27 +100,32 @@ def write_inputs(folder: Path, url: str, questions: int) -> None:
     (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def command(folder: Path, out: str) -> list[str]:
+def command(folder: Path, out: str, options: list[str]) -> list[str]:
     """The command a user would give."""
-    return [sys.executable, "-m", "pipelines", "run", str(folder / "recipe.yaml"), "--out", str(folder / out), "--json"]
+    run = [sys.executable, "-m", "pipelines", "run", str(folder / "recipe.yaml"), "--out", str(folder / out), "--json"]
+    return run + options
 
 
-def run_to_the_end(folder: Path, out: str) -> dict[str, object]:
+def run_to_the_end(folder: Path, out: str, options: Sequence[str] = ()) -> dict[str, object]:
     """Run and return the hashes of all tables."""
-    done = subprocess.run(command(folder, out), check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    outputs: dict[str, object] = json.loads(done.stdout)["outputs"]
+    done = subprocess.run(command(folder, out, [*options]), check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    manifest = json.loads(done.stdout)
+    print(f"{out}: {manifest['asking']['practice']}")
+    outputs: dict[str, object] = manifest["outputs"]
     return outputs
 
 
-def kill_after(folder: Path, wait: float) -> str:
-    """Start the run and kill it with all it started; says whether it was still at work."""
-    process = subprocess.Popen(
-        command(folder, "killed"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-        start_new_session=True,
+def start(folder: Path, out: str, options: list[str]) -> "subprocess.Popen[bytes]":
+    """Start the run."""
+    silent = subprocess.DEVNULL
+    return subprocess.Popen(
+        command(folder, out, options), stdout=silent, stderr=silent, cwd=ROOT, start_new_session=True
     )
+
+
+def kill_after(folder: Path, wait: float, options: list[str]) -> str:
+    """Start the run and kill it; says whether it was still at work."""
+    process = start(folder, "killed", options)
     try:
         process.wait(wait)
     except subprocess.TimeoutExpired:

@@ -234,7 +234,7 @@ def potstill(url: str, requests: int, window: int) -> dict[str, float]:
         with opened(run):
             load_problems(run)
             with Meter() as meter:
-                (tally,) = ask_teachers(run).values()
+                (tally,) = ask_teachers(run).tallies.values()
         assert tally.bought == requests
     return meter.figures()
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from pathlib import Path
 
 from pipelines.progress import say
 from pipelines.recipes import Teacher
@@ -11,7 +12,7 @@ from teachers.asking import Tally
 from teachers.batch_asking import BatchCollector
 from teachers.batch_folder import BatchFolder
 from teachers.batch_service import LocalFiles
-from teachers.ledger import Ledger
+from teachers.ledger_rows import LedgerLike
 from teachers.metering import Meter
 from teachers.openai_batches import OpenAIBatches
 from teachers.policy import Policy
@@ -23,7 +24,7 @@ async def ask_in_batches(
     teacher: Teacher,
     key: str | None,
     policy: Policy,
-    ledger: Ledger,
+    ledger: LedgerLike,
     stop: asyncio.Event,
     show: Callable[[Tally], None],
     meter: Meter,
@@ -31,7 +32,8 @@ async def ask_in_batches(
 ) -> Tally:
     """Fill the ledger for one teacher; raises as `BatchCollector.ask` does."""
     assert teacher.model is not None
-    with BatchFolder(run.ledger.with_suffix(".batches")) as folder:
+    ledger_file = run.ledger if isinstance(run.ledger, Path) else run.folder.parent.with_name("ledger")
+    with BatchFolder(ledger_file.with_suffix(".batches")) as folder:
         async with (
             nullcontext(LocalFiles())
             if teacher.batch == "files"

@@ -100,7 +100,7 @@ def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _ledger_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ledger", type=Path, metavar="FILE", help="default: ledger.sqlite beside the runs")
+    parser.add_argument("--ledger", metavar="FILE|URL", help="default: ledger.sqlite beside the runs")
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -155,8 +155,7 @@ def _explain(args: argparse.Namespace) -> int:
 def _ledger(args: argparse.Namespace) -> int:
     from pipelines import ledger_command
 
-    path = args.ledger or Path("datasets_out") / "ledger.sqlite"
-    return ledger_command.run(args.action, path)
+    return ledger_command.run(args.action, args.ledger or "datasets_out/ledger.sqlite")
 
 
 def _doctor(args: argparse.Namespace) -> int:

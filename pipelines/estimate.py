@@ -20,7 +20,8 @@ from pipelines.run_folder import Run, held, prepare
 from pipelines.running import naming_faults
 from pipelines.spending import Usage
 from pipelines.teaching import Asked, ask_for, fill
-from teachers.ledger import Ledger
+from teachers.ledger_rows import LedgerLike
+from teachers.ledgers import open_ledger
 from teachers.prices import PICODOLLARS
 from teachers.records import Ask
 from teachers.tiny import MODEL as TINY
@@ -173,7 +174,7 @@ def _outlook(run: Run, teacher: Teacher, pilot: set[str]) -> Outlook:
 
 def _see(run: Run, teacher: Teacher, pilot: set[str]) -> _Seen:
     seen = _Seen()
-    with Ledger(run.ledger, must_exist=True) as ledger:
+    with open_ledger(run.ledger, must_exist=True) as ledger:
         for problem in _problems(run):
             ask = ask_for(run, teacher, None, problem)
             assert ask is not None
@@ -186,7 +187,7 @@ def _see(run: Run, teacher: Teacher, pilot: set[str]) -> _Seen:
     return seen
 
 
-def _add(seen: _Seen, ask: Ask, ledger: Ledger, run: Run, teacher: Teacher, *, in_pilot: bool) -> None:
+def _add(seen: _Seen, ask: Ask, ledger: LedgerLike, run: Run, teacher: Teacher, *, in_pilot: bool) -> None:
     rows = [row for row in ledger.rows(digest=ask.digest) if row.choices]
     usage = Usage.of(rows, run.tariffs[teacher.label])
     seen.usage += usage

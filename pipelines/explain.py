@@ -7,22 +7,24 @@ from typing import Any
 
 from pipelines.errors import UserError
 from pipelines.records import Generation, Pair, Problem, Rejected, SftRow, VerdictRow
-from pipelines.run_folder import read_manifest
+from pipelines.run_folder import MANIFEST, read_manifest
 from pipelines.tables import read_table
 from teachers.errors import LedgerError
-from teachers.ledger import Ledger, Stored
+from teachers.ledger_rows import Stored
+from teachers.ledgers import Address, address, open_ledger
 
 
-def explain(folder: Path, row_id: str, ledger: Path | None) -> str:
+def explain(folder: Path, row_id: str, ledger: str | None) -> str:
     """Everything known of a dataset row, a generation or a problem.
 
     Args:
         folder: A complete run.
         row_id: An id from any of its tables.
-        ledger: Where the raw replies are; by default beside the runs.
+        ledger: Where the raw replies are, a path or an address; by default where the run says, which is beside the runs
+            for a file.
 
     Raises:
-        UserError: The folder holds no complete run, or none of its rows has that id.
+        UserError: The folder holds no complete run, none of its rows has that id, or the address is wrong.
     """
     manifest = read_manifest(folder)
     if manifest is None:
@@ -32,8 +34,17 @@ def explain(folder: Path, row_id: str, ledger: Path | None) -> str:
     generation_ids = _generation_ids(folder, row_id)
     if not generation_ids:
         raise UserError(folder, "ROW_ID", f"no row has the id {row_id!r}; take one from the `id` column of any table")
-    path = ledger or folder.resolve().parent.parent / manifest["ledger"]["file"]
-    return "\n".join(_story(folder, manifest, generation_ids, path)) + "\n"
+    return "\n".join(_story(folder, manifest, generation_ids, _address(folder, manifest, ledger))) + "\n"
+
+
+def _address(folder: Path, manifest: dict[str, Any], ledger: str | None) -> Address:
+    kept = manifest["ledger"]
+    try:
+        if ledger is not None:
+            return address(ledger, Path())
+        return address(kept.get("url") or kept["file"], folder.resolve().parent.parent)
+    except LedgerError as error:
+        raise UserError("--ledger" if ledger is not None else folder / MANIFEST, "", str(error)) from None
 
 
 def _generation_ids(folder: Path, row_id: str) -> list[str]:
@@ -47,7 +58,7 @@ def _generation_ids(folder: Path, row_id: str) -> list[str]:
     return [generation.id for generation in generations if row_id in (generation.id, generation.problem_id)]
 
 
-def _story(folder: Path, manifest: dict[str, Any], generation_ids: list[str], ledger: Path) -> Iterator[str]:
+def _story(folder: Path, manifest: dict[str, Any], generation_ids: list[str], ledger: Address) -> Iterator[str]:
     wanted = set(generation_ids)
     generations = [g for g in read_table(folder / "generations.parquet", Generation) if g.id in wanted]
     problem = next(p for p in read_table(folder / "problems.parquet", Problem) if p.id == generations[0].problem_id)
@@ -64,7 +75,7 @@ def _story(folder: Path, manifest: dict[str, Any], generation_ids: list[str], le
         yield from _generation(folder, generation, ledger)
 
 
-def _generation(folder: Path, generation: Generation, ledger: Path) -> Iterator[str]:
+def _generation(folder: Path, generation: Generation, ledger: Address) -> Iterator[str]:
     yield f"generation {generation.id}"
     yield from _ledger_lines(generation, ledger)
     yield f"  outcome   {generation.outcome}, finish reason {generation.finish_reason}, model {generation.model}"
@@ -80,13 +91,13 @@ def _generation(folder: Path, generation: Generation, ledger: Path) -> Iterator[
     yield from _fates(folder, generation.id)
 
 
-def _ledger_lines(generation: Generation, ledger: Path) -> Iterator[str]:
+def _ledger_lines(generation: Generation, ledger: Address) -> Iterator[str]:
     yield f"  ledger    request sha256 {generation.request_sha256}, sample {generation.sample}"
     if not generation.request_sha256:
         return
     digest = bytes.fromhex(generation.request_sha256)
     try:
-        with Ledger(ledger, must_exist=True) as book:
+        with open_ledger(ledger, must_exist=True) as book:
             request = book.request(digest)
             rows = list(book.rows(digest=digest))
     except LedgerError as error:

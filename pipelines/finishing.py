@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pipelines.card import card
@@ -20,6 +21,7 @@ from pipelines.tables import write_text
 from pipelines.teaching import Asked, Taught
 from prompts import Prompt
 from teachers.asking import Tally
+from teachers.ledgers import Address
 
 _PACKAGES = ("datasets", "math-verify", "prefect", "pyarrow", "pydantic", "torch", "transformers")
 
@@ -85,12 +87,16 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
         "spend": _spend(results.taught),
         "budget": _budget(run, results.asked),
         "asking": {label: _tally(tally) for label, tally in results.asked.tallies.items()},
-        "ledger": {"file": run.ledger.name, "run": run.id},
+        "ledger": {**_place(run.ledger), "run": run.id},
         "seeds": {"problems": recipe.problems.seed} if recipe.problems.generate else {},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         **results.times,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _place(ledger: Address) -> dict[str, str]:
+    return {"file": ledger.name} if isinstance(ledger, Path) else {"url": ledger}
 
 
 def _prompt(prompt: Prompt) -> dict[str, str]:

@@ -8,23 +8,28 @@ from pathlib import Path
 
 from pipelines.errors import UserError
 from teachers.errors import LedgerError
-from teachers.ledger import Ledger, Stored
+from teachers.ledger_rows import LedgerLike, Stored
+from teachers.ledgers import address, open_ledger
 
 
-def run(action: str, path: Path) -> int:
+def run(action: str, where: str) -> int:
     """Do `action` and return the exit code.
 
+    Args:
+        action: ``stats``, ``export`` or ``verify``.
+        where: Path or address of the ledger.
+
     Raises:
-        UserError: There is no ledger at `path`, or it is none of ours.
+        UserError: There is no ledger, or it is none of ours.
     """
     try:
-        with Ledger(path, must_exist=True) as ledger:
+        with open_ledger(address(where, Path()), must_exist=True) as ledger:
             return {"stats": _stats, "export": _export, "verify": _verify}[action](ledger)
     except LedgerError as error:
         raise UserError("--ledger", "", str(error)) from None
 
 
-def _stats(ledger: Ledger) -> int:
+def _stats(ledger: LedgerLike) -> int:
     stats = ledger.stats()
     width = max(len(name) for name in stats.__slots__)
     for name in stats.__slots__:
@@ -32,13 +37,13 @@ def _stats(ledger: Ledger) -> int:
     return 0
 
 
-def _export(ledger: Ledger) -> int:
+def _export(ledger: LedgerLike) -> int:
     for line in _lines(ledger):
         sys.stdout.write(line)
     return 0
 
 
-def _lines(ledger: Ledger) -> Iterator[str]:
+def _lines(ledger: LedgerLike) -> Iterator[str]:
     for row in ledger.rows():
         request = json.loads(ledger.request(row.digest) or b"null")
         yield json.dumps({**_readable(row), "request": request}, ensure_ascii=False) + "\n"
@@ -53,7 +58,7 @@ def _readable(row: Stored) -> dict[str, object]:
     return {"request_sha256": row.digest.hex(), **{name: getattr(row, name) for name in names}, "response": body}
 
 
-def _verify(ledger: Ledger) -> int:
+def _verify(ledger: LedgerLike) -> int:
     wrong = ledger.verify()
     for text in wrong:
         sys.stdout.write(f"{text}\n")

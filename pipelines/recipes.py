@@ -249,7 +249,8 @@ class Rationales(_Strict):
         prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
         budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
-        ledger: Where replies are kept; by default ``ledger.sqlite`` beside the runs.
+        ledger: Where replies are kept: an SQLite file, by default ``ledger.sqlite`` beside the runs, or a PostgreSQL
+            database's address, without a password.
     """
 
     flow: Literal["rationales"]

@@ -4,6 +4,8 @@ import fcntl
 import hashlib
 import importlib.metadata
 import json
+import secrets
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from pipelines.records import Problem
 from pipelines.sources import Source
 from pipelines.tables import count_rows, write_text
 from prompts import Message, Prompt, PromptError, load_prompt
+from teachers.errors import LedgerError
+from teachers.ledgers import Address, address
 from teachers.prices import Tariff
 
 OUT = Path("datasets_out")
@@ -36,7 +40,7 @@ class Run:
         id: From a hash of the first three and the program's version; so the same run is the same folder, and running
             again resumes.
         folder: ``<out>/<recipe name>/<id>``.
-        ledger: The ledger's file.
+        ledger: The ledger's file, or its address.
         inputs: SHA-256 by name of file.
         tariffs: What each teacher costs, by label.
     """
@@ -48,7 +52,7 @@ class Run:
     inputs: Mapping[str, str]
     id: str
     folder: Path
-    ledger: Path
+    ledger: Address
     tariffs: Mapping[str, Tariff]
 
     def table(self, name: str) -> Path:
@@ -96,9 +100,16 @@ def prepare(recipe_path: Path, sets: Sequence[str], out: Path) -> Run:
         dict(inputs),
     ]
     run_id = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-    ledger = recipe_path.parent / recipe.ledger if recipe.ledger else out / "ledger.sqlite"
+    ledger = _ledger(recipe_path, recipe) or out / "ledger.sqlite"
     folder = out / recipe.name / run_id
     return Run(recipe, recipe_path, prompt, student_prompt, inputs, run_id, folder, ledger, prices)
+
+
+def _ledger(recipe_path: Path, recipe: Rationales) -> Address | None:
+    try:
+        return address(recipe.ledger, recipe_path.parent) if recipe.ledger else None
+    except LedgerError as error:
+        raise UserError(recipe_path, "ledger", str(error)) from None
 
 
 def _prompt(recipe_path: Path, key: str, name: str, recipe: Rationales) -> Prompt:
@@ -159,7 +170,7 @@ def held(run: Run) -> Iterator[None]:
     """
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        lock = (run.folder / ".lock").open("w")
+        lock = _lock(run).open("a")
     except OSError as error:
         raise UserError(
             run.folder, "--out", f"cannot be written: {error.strerror}; name a folder you may write to"
@@ -169,7 +180,23 @@ def held(run: Run) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(f"{run.folder}: another process is at this run: wait for it, or stop it") from None
+        if not lock.tell():
+            lock.write(secrets.token_hex(16))
+            lock.flush()
         yield
+
+
+def owner(run: Run) -> str:
+    """Who claims requests for an opened run: the same when the run is resumed here, another on any other machine.
+
+    The folder's lock lets one process at a time go by this name.
+    """
+    place = f"{_lock(run).read_text()} {socket.gethostname()} {run.folder.resolve()}"
+    return hashlib.sha256(place.encode()).hexdigest()
+
+
+def _lock(run: Run) -> Path:
+    return run.folder / ".lock"
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

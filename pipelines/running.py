@@ -11,6 +11,7 @@ from pipelines.errors import UserError
 from pipelines.progress import say
 from pipelines.rationales import rationales
 from pipelines.run_folder import Run, opened, prepare
+from teachers.errors import LedgerError
 
 
 def run_recipe(recipe: Path, sets: Sequence[str], out: Path, *, prefect: bool) -> tuple[Run, dict[str, Any]]:
@@ -40,7 +41,7 @@ def naming_faults(run: Run) -> Iterator[None]:
         raise UserError(
             error.filename or run.folder, "", f"{error.strerror}; what was bought is in {run.ledger}"
         ) from None
-    except sqlite3.Error as error:
+    except (sqlite3.Error, LedgerError) as error:
         raise UserError(run.ledger, "", f"{error}; run `potstill ledger verify`") from None
 
 

@@ -10,7 +10,7 @@ from pipelines.errors import BudgetReached
 from pipelines.recipes import Rationales
 from pipelines.run_folder import Run
 from teachers.budget import Budget, Caps, Charge, SpendFile
-from teachers.ledger import Ledger, Stored
+from teachers.ledger_rows import LedgerLike, Stored
 from teachers.metering import charge
 from teachers.prices import PICODOLLARS, Tariff, picodollars
 from teachers.records import Tokens
@@ -89,7 +89,7 @@ class Spent:
 
 
 @contextmanager
-def budget_of(run: Run, ledger: Ledger, stop: asyncio.Event) -> Iterator[Budget]:
+def budget_of(run: Run, ledger: LedgerLike, stop: asyncio.Event) -> Iterator[Budget]:
     """The run's budget, with what it has spent before; `stop` is set when a cap is reached.
 
     A run without caps keeps no account of itself: what its dataset costs is told from the replies.
@@ -115,7 +115,7 @@ def caps_of(recipe: Rationales) -> Caps:
     return Caps(usd, caps.tokens, caps.requests, caps.wall_s)
 
 
-def spent_by(run: Run, ledger: Ledger) -> Charge:
+def spent_by(run: Run, ledger: LedgerLike) -> Charge:
     """What the ledger tells that this run has paid."""
     recorded = {teacher.label for teacher in run.recipe.teacher if teacher.recorded is not None}
     total = Charge()
@@ -125,7 +125,7 @@ def spent_by(run: Run, ledger: Ledger) -> Charge:
     return total
 
 
-def _charge(row: Stored, ledger: Ledger, tariff: Tariff) -> Charge:
+def _charge(row: Stored, ledger: LedgerLike, tariff: Tariff) -> Charge:
     if not row.choices:
         return Charge(requests=1)
     tokens = read_tokens(row.body)

@@ -14,14 +14,15 @@ from pipelines.lanes import lanes
 from pipelines.progress import Progress
 from pipelines.recipes import LITELLM, Recorded, Teacher
 from pipelines.records import Funnel, Generation, Problem, Rejected
-from pipelines.run_folder import Run, recorded_source
+from pipelines.run_folder import Run, owner, recorded_source
 from pipelines.sources import Source, column
 from pipelines.spending import Spent, Usage, budget_of
 from pipelines.stopping import stop_on_signals
 from pipelines.tables import TableWriter, count_rows, read_table
 from teachers.asking import Collector, Tally, Transport
 from teachers.errors import EndpointError, LedgerError, OutageError
-from teachers.ledger import Ledger
+from teachers.ledger_rows import LedgerLike
+from teachers.ledgers import open_ledger
 from teachers.metering import Meter
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
@@ -92,7 +93,7 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
     keys = {teacher.label: _api_key(run, teacher) for teacher in teachers}
     lane = lanes(teachers, keys)
     with (
-        Ledger(run.ledger, run=run.id) as ledger,
+        open_ledger(run.ledger, run=run.id, owner=owner(run)) as ledger,
         budget_of(run, ledger, stop) as budget,
         Progress("asking", number * len(teachers)) as progress,
     ):
@@ -235,7 +236,7 @@ def read_generations(run: Run) -> Taught:
         for index, teacher in enumerate(recipe.teacher)
     }
     with (
-        Ledger(run.ledger, must_exist=True) as ledger,
+        open_ledger(run.ledger, must_exist=True) as ledger,
         TableWriter(run.table("generations"), Generation) as table,
         TableWriter(run.table(".rejected/generations"), Rejected) as rejected,
     ):
@@ -262,7 +263,7 @@ MISSING = ("provider_error", "timeout", "not_recorded")
 """Outcomes of generations that have no text."""
 
 
-def _generations(problem: Problem, teacher: Teacher, ask: Ask | None, ledger: Ledger) -> Iterator[Generation]:
+def _generations(problem: Problem, teacher: Teacher, ask: Ask | None, ledger: LedgerLike) -> Iterator[Generation]:
     if ask is None:
         missing = Reply(b"", 0, "provider_error", error="nothing is recorded for this problem")
         yield _generation(problem, teacher, missing, outcome="not_recorded")

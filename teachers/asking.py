@@ -7,17 +7,18 @@ across rows: a request ends as an `Outcome`, and the ledger keeps its failures b
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from teachers.budget import Charge
+from teachers.claims import AskQueue
 from teachers.errors import EndpointError, LedgerError, LedgerFull, OutageError
 from teachers.flow_control import Lane, Turn
-from teachers.ledger import Ledger, Response
+from teachers.ledger_rows import LedgerLike, response_of
 from teachers.metering import Meter
 from teachers.policy import Patience, Policy
-from teachers.records import Ask, Outcome
+from teachers.records import Ask
 from teachers.redaction import redact
 from teachers.wire import RawResponse, Reading, read_response
 
@@ -80,7 +81,7 @@ class Collector:
 
     transport: Transport
     lane: Lane
-    ledger: Ledger
+    ledger: LedgerLike
     policy: Policy
     teacher: str
     stop: asyncio.Event
@@ -88,7 +89,7 @@ class Collector:
     meter: Meter = field(default_factory=Meter)
     tally: Tally = field(default_factory=Tally)
     _fatal: Exception | None = None
-    _asks: Iterator[Ask] = field(default_factory=lambda: iter(()))
+    _asks: AskQueue = field(default_factory=lambda: AskQueue(()))
     _in_flight: set[bytes] = field(default_factory=set)
 
     async def run(self, asks: Iterable[Ask]) -> Tally:
@@ -102,7 +103,7 @@ class Collector:
             OutageError: The endpoint has stopped answering; what was in flight has been kept.
             LedgerError: A reply could not be made durable.
         """
-        self._asks = iter(asks)
+        self._asks = AskQueue(asks)
         workers = {asyncio.create_task(self._work(index * _RAMP_S)) for index in range(self.policy.window)}
         stopping = asyncio.create_task(self.stop.wait())
         pending: set[asyncio.Task[Any]] = workers | {stopping}
@@ -134,25 +135,45 @@ class Collector:
 
     async def _work(self, start_after: float) -> None:
         await sleep_or(self.stop, start_after)
-        for turn, ask in enumerate(self._asks, 1):
+        for turn, (wait_s, ask) in enumerate(self._asks, 1):
+            if wait_s:
+                await sleep_or(self.stop, wait_s)
             if self.stop.is_set():
                 return
-            if ask.digest not in self._in_flight:
-                self._in_flight.add(ask.digest)
-                try:
-                    await self._fill(ask)
-                except LedgerError as error:
-                    self._give_up(error)
-                finally:
-                    self._in_flight.discard(ask.digest)
-            self.tally.asks += 1
-            self.on_change(self.tally)
+            if await self._look_at(ask):
+                self.tally.asks += 1
+                self.on_change(self.tally)
+            else:
+                self._asks.put_aside(ask)
             if turn % _REPLAYS_A_TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _fill(self, ask: Ask) -> None:
-        held = min(self.ledger.held(ask.digest), ask.samples)
-        self.tally.replayed += held
+    async def _look_at(self, ask: Ask) -> bool:
+        """False where another process is at it."""
+        if ask.digest in self._in_flight:
+            return True
+        self._in_flight.add(ask.digest)
+        try:
+            held = await self.ledger.claim(ask.digest, ask.samples)
+            if held is None:
+                return False
+            self.tally.replayed += min(held, ask.samples)
+            if held < ask.samples:
+                await self._fill(ask, held)
+        except LedgerError as error:
+            self._give_up(error)
+        finally:
+            self._in_flight.discard(ask.digest)
+        return True
+
+    async def _fill(self, ask: Ask, held: int) -> None:
+        """Buy what is not held of a request that is claimed."""
+        try:
+            await self._buy(ask, held)
+        finally:
+            self.ledger.release(ask.digest)
+
+    async def _buy(self, ask: Ask, held: int) -> None:
         patience = Patience(self.policy)
         while held < ask.samples and not self.stop.is_set():
             n = min(ask.samples - held, self.policy.choices)
@@ -172,7 +193,7 @@ class Collector:
             if self.ledger.full:
                 self._give_up(
                     LedgerFull(
-                        f"{self.ledger.path}: the disk is full; every reply so far is safe: make room, then run again"
+                        f"{self.ledger.name}: the disk is full; every reply so far is safe: make room, then run again"
                     )
                 )
             if reading.kind == "answered":
@@ -256,35 +277,6 @@ class Collector:
     def _give_up(self, error: Exception) -> None:
         self._fatal = self._fatal or error
         self.stop.set()
-
-
-def response_of(
-    canonical: bytes,
-    digest: bytes,
-    first_sample: int,
-    n: int,
-    raw: RawResponse,
-    reading: Reading,
-    seconds: float,
-    teacher: str,
-) -> Response:
-    """The ledger's row for one attempt at `n` choices."""
-    answered = reading.kind == "answered"
-    outcome: Outcome = "ok" if answered else "timeout" if reading.kind == "late" else "provider_error"
-    return Response(
-        canonical=canonical,
-        digest=digest,
-        first_sample=first_sample,
-        choices=min(reading.choices, n) if answered else 0,
-        outcome=outcome,
-        status=raw.status,
-        body=raw.body,
-        error=reading.error,
-        teacher=teacher,
-        seconds=seconds,
-        prompt_tokens=reading.prompt_tokens,
-        completion_tokens=reading.completion_tokens,
-    )
 
 
 async def sleep_or(stop: asyncio.Event, seconds: float) -> None:

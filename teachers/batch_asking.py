@@ -7,7 +7,7 @@ as long as batches bring something.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -18,7 +18,7 @@ from teachers.batch_results import Results
 from teachers.batch_service import Service, Standing
 from teachers.budget import Charge
 from teachers.errors import EndpointError, OutageError
-from teachers.ledger import Ledger
+from teachers.ledger_rows import LedgerLike
 from teachers.metering import Meter, worst_case
 from teachers.policy import Patience, Policy
 from teachers.records import Ask
@@ -29,6 +29,8 @@ _FEWEST: Final = 20
 _TRIES: Final = 3
 """Faults that give up a request, and batches in a row that give up all."""
 _PAUSE_EVERY: Final = 200
+_ANY: Final = 1 << 30
+"""More samples than anybody wants: claims whatever is held."""
 
 T = TypeVar("T")
 
@@ -53,7 +55,7 @@ class BatchCollector:
 
     service: Service
     folder: BatchFolder
-    ledger: Ledger
+    ledger: LedgerLike
     policy: Policy
     teacher: str
     model: str
@@ -82,7 +84,7 @@ class BatchCollector:
             OutageError: The service does not answer, or a batch failed or brought nothing; running again goes on.
             LedgerError: A reply or a record could not be made durable.
         """
-        self._resume()
+        await self._resume()
         self.tally.replayed = sum(min(self.ledger.held(ask.digest), ask.samples) for ask in asks())
         fruitless = 0
         try:
@@ -99,19 +101,21 @@ class BatchCollector:
                 watch.cancel()
             await asyncio.gather(*self._watches, return_exceptions=True)
         if any(ask.digest in self._elsewhere and self.ledger.held(ask.digest) < ask.samples for ask in asks()):
-            raise OutageError(f"{self.teacher}: another process waits for a batch with rows of this run")
+            raise OutageError(f"{self.teacher}: another process is at rows of this run")
         return self.tally
 
     def _progress(self) -> tuple[int, int]:
         return self.tally.bought, self._faults.total()
 
-    def _resume(self) -> None:
+    async def _resume(self) -> None:
         for batch in self.folder.out(self.service.place, self.model):
             digests = self.folder.digests(batch)
             self._out |= digests
             if not self.folder.hold(batch):
                 self._elsewhere |= digests
                 continue
+            for digest in digests:
+                await self.ledger.claim(digest, _ANY)
             if batch.run == self.run:
                 self.meter.budget.entrust(batch.worst, reserved=False)
             self._watch(batch, resumed=True)
@@ -123,20 +127,20 @@ class BatchCollector:
         draft: Draft | None = None
         sent = 0
         try:
-            for index, line in enumerate(self._missing(asks)):
+            async for line in self._missing(asks):
                 worst = worst_case(self.meter.tariff, line.canonical, line.n)
                 if draft is not None and not draft.takes(line):
                     sent += await self._buy(draft)
                     draft = None
                 if draft is not None and draft.rows >= _FEWEST and not self.meter.budget.fits(draft.worst + worst):
+                    if line.digest not in self._out:
+                        self.ledger.release(line.digest)
                     break  # when batches have settled there may be room for more at once
                 if self.stop.is_set():
                     return sent
                 draft = draft or self.folder.draft()
                 draft.add(line, worst)
                 self._out.add(line.digest)
-                if index % _PAUSE_EVERY == 0:
-                    await asyncio.sleep(0)
             if draft is not None:
                 sent += await self._buy(draft)
                 draft = None
@@ -145,11 +149,18 @@ class BatchCollector:
                 draft.discard()
         return sent
 
-    def _missing(self, asks: Iterable[Ask]) -> Iterator[Line]:
+    async def _missing(self, asks: Iterable[Ask]) -> AsyncIterator[Line]:
         self.tally.asks = self.tally.unanswered = 0
-        for ask in asks:
+        for index, ask in enumerate(asks):
+            if index % _PAUSE_EVERY == 0:
+                await asyncio.sleep(0)
             held = self.ledger.held(ask.digest)
-            if held < ask.samples and self._faults[ask.digest] < _TRIES and ask.digest not in self._out:
+            wanted = held < ask.samples and self._faults[ask.digest] < _TRIES and ask.digest not in self._out
+            claimed = await self.ledger.claim(ask.digest, ask.samples) if wanted else held
+            if claimed is None:
+                self._elsewhere.add(ask.digest)
+            held = held if claimed is None else claimed
+            if wanted and claimed is not None:
                 for first in range(held, ask.samples, self.policy.choices):
                     yield Line(ask.canonical, ask.digest, first, min(ask.samples - first, self.policy.choices))
             elif held >= ask.samples or self._faults[ask.digest] >= _TRIES:
@@ -267,7 +278,9 @@ class BatchCollector:
         await results.keep(requests, self.folder.output(batch))
         if batch.run == self.run:
             self.meter.budget.settle_entrusted(batch.worst, results.actual, untold=results.untold)
-        self._out -= self.folder.digests(batch)
+        for digest in self.folder.digests(batch):
+            self._out.discard(digest)
+            self.ledger.release(digest)
         self._faults.update(set(results.failed))
         self._faults.update(dict.fromkeys(results.hopeless, _TRIES))
         self.folder.remove(batch)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from teachers.asking import Tally, response_of
+from teachers.asking import Tally
 from teachers.batch_folder import Batch
 from teachers.batch_lines import Line, index_results, read_lines, read_result
 from teachers.batch_service import Standing
 from teachers.budget import Charge
 from teachers.errors import EndpointError, LedgerFull
-from teachers.ledger import Ledger
+from teachers.ledger_rows import LedgerLike, response_of
 from teachers.metering import charge, may_be_billed, worst_case
 from teachers.prices import Tariff
 from teachers.wire import RawResponse, Reading, read_response
@@ -37,7 +37,7 @@ class Results:
 
     batch: Batch
     standing: Standing
-    ledger: Ledger
+    ledger: LedgerLike
     teacher: str
     tariff: Tariff
     tally: Tally
@@ -68,7 +68,7 @@ class Results:
                 await asyncio.gather(*(self._keep(group, list(map(result_of, group))) for group in some))
                 if self.ledger.full:
                     raise LedgerFull(
-                        f"{self.ledger.path}: the disk is full; nothing is lost: make room, then run again"
+                        f"{self.ledger.name}: the disk is full; nothing is lost: make room, then run again"
                     )
 
     async def _keep(self, lines: list[Line], texts: list[bytes | None]) -> None:

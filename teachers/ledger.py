@@ -11,110 +11,27 @@ reply at a time and on the event loop's time.
 """
 
 import asyncio
-import hashlib
 import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
+from teachers import sqlite_tables as tables
+from teachers.claims import LEASE_S, Claims
 from teachers.errors import LedgerError, LedgerFull
+from teachers.ledger_rows import SCHEMA_VERSION, Response, Stats, Stored, faults, in_order
 from teachers.records import Outcome, Reply
-from teachers.wire import read_replies
 
-SCHEMA_VERSION = 1
+T = TypeVar("T")
+
 BALLAST_BYTES = 8 << 20
 """Held while replies are being bought and let go when the disk is full, so that what is in flight can land."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS requests (digest BLOB PRIMARY KEY, canonical BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS responses (
-  seq INTEGER PRIMARY KEY,
-  digest BLOB NOT NULL,
-  first_sample INTEGER NOT NULL,
-  choices INTEGER NOT NULL,
-  outcome TEXT NOT NULL,
-  status INTEGER NOT NULL,
-  body BLOB NOT NULL,
-  error TEXT NOT NULL,
-  run TEXT NOT NULL,
-  teacher TEXT NOT NULL,
-  received_at REAL NOT NULL,
-  seconds REAL NOT NULL,
-  prompt_tokens INTEGER NOT NULL,
-  completion_tokens INTEGER NOT NULL,
-  checksum BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS responses_by_request ON responses (digest, first_sample);
-CREATE INDEX IF NOT EXISTS responses_by_run ON responses (run);
-"""
-_INSERT = f"INSERT INTO responses VALUES ({','.join('?' * 15)})"  # noqa: S608 - only question marks
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One response, or one failure (``choices == 0``), on its way into the ledger.
-
-    Attributes:
-        run: That pays for it; empty for the ledger's own.
-    """
-
-    canonical: bytes
-    digest: bytes
-    first_sample: int
-    choices: int
-    outcome: Outcome
-    status: int
-    body: bytes
-    error: str
-    teacher: str
-    seconds: float
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    run: str = ""
-
-    def checksum(self) -> bytes:
-        """SHA-256 over what must not change."""
-        return _checksum(self.digest, self.first_sample, self.choices, self.outcome, self.body)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One row of the ledger, as `Ledger.rows` gives it."""
-
-    seq: int
-    digest: bytes
-    first_sample: int
-    choices: int
-    outcome: str
-    status: int
-    body: bytes
-    error: str
-    run: str
-    teacher: str
-    received_at: float
-    seconds: float
-    prompt_tokens: int
-    completion_tokens: int
-    checksum: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """The ledger in numbers."""
-
-    requests: int
-    responses: int
-    replies: int
-    failures: int
-    prompt_tokens: int
-    completion_tokens: int
-    bytes: int
 
 
 class Ledger:
@@ -123,16 +40,21 @@ class Ledger:
     Args:
         path: The database; it and its folder are made when they are not there.
         run: Name of the run that buys, recorded with every row.
+        owner: Who claims; by default nobody who was here before.
         must_exist: Reading a ledger that is not there is an error rather than an empty one.
+        lease_s: How long a claim outlives its owner, in seconds.
 
     Raises:
         LedgerError: It cannot be opened, or a later version of the program made it.
     """
 
-    def __init__(self, path: Path, *, run: str = "", must_exist: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, run: str = "", owner: str = "", must_exist: bool = False, lease_s: float = LEASE_S
+    ) -> None:
         self.path = path
         self.full = False
         self._run = run
+        self._claims = Claims(owner, lease_s, self._renew)
         self._unsynced: list[asyncio.Future[None]] = []
         self._syncing = False
         self._ballast = path.with_suffix(".ballast")
@@ -153,7 +75,12 @@ class Ledger:
             raise LedgerError(f"{self.path}: a later version wrote this ledger (schema {version}): update potstill")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        self._db.executescript(f"BEGIN;{tables.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
 
     def __enter__(self) -> "Ledger":
         return self
@@ -161,8 +88,12 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._claims.stop()
         self._thread.shutdown(wait=True)
         os.close(self._wal)
+        if self._claims.used:
+            with suppress(sqlite3.Error):  # a claim that stays runs out
+                self._db.execute(tables.TIDY, (self._claims.owner,))
         self._db.close()
         self._ballast.unlink(missing_ok=True)
 
@@ -183,10 +114,35 @@ class Ledger:
                 f"{self.path}: less than {BALLAST_BYTES >> 20} MiB free here: make room, then run again"
             ) from error
 
+    async def claim(self, digest: bytes, samples: int) -> int | None:
+        """How many samples are held; fewer than `samples`: the rest is ours to buy; ``None``: look again later."""
+        held = self.held(digest)
+        if held >= samples:
+            return held
+        if digest in self._claims:
+            return None
+        claim = (digest, self._claims.owner, self._claims.lease_s)
+        if not self._write(lambda: self._db.execute(tables.CLAIM, claim).rowcount):
+            return None
+        self._claims.add(digest)
+        held = self.held(digest)  # again: who held the claim before may have bought it meanwhile
+        if held >= samples:
+            self.release(digest)
+        return held
+
+    def release(self, digest: bytes) -> None:
+        """Give a claim back, bought or not."""
+        self._claims.drop(digest)
+        with suppress(sqlite3.Error):  # a claim that stays runs out
+            self._db.execute(tables.RELEASE, (digest, self._claims.owner))
+
+    def _renew(self) -> None:
+        with suppress(sqlite3.Error):  # there are two more beats before the lease runs out
+            self._db.execute(tables.RENEW, (self._claims.lease_s, self._claims.owner))
+
     def held(self, digest: bytes) -> int:
         """How many samples of this request are held: samples 0 to held - 1."""
-        query = "SELECT max(first_sample + choices) FROM responses WHERE digest = ? AND choices > 0"
-        (held,) = self._db.execute(query, (digest,)).fetchone()
+        (held,) = self._db.execute(tables.HELD, (digest,)).fetchone()
         return held or 0
 
     async def append(self, response: Response) -> None:
@@ -195,10 +151,7 @@ class Ledger:
         Raises:
             LedgerFull: It could not be written, even after the ballast was let go.
         """
-        try:
-            self._write(response)
-        except sqlite3.Error as error:
-            raise LedgerError(f"{self.path}: {error}") from error
+        self._write(lambda: self._insert(response))
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._unsynced.append(done)
@@ -225,18 +178,22 @@ class Ledger:
         if self._unsynced:
             self._sync(loop)
 
-    def _write(self, response: Response) -> None:
+    def _write(self, write: Callable[[], T]) -> T:
+        """Do `write`; where the disk is full, let the ballast go and do it then."""
         try:
-            self._insert(response)
-        except sqlite3.OperationalError as error:
-            if not self._disk_is_full(error):
-                raise
+            try:
+                return write()
+            except sqlite3.OperationalError as error:
+                if not self._disk_is_full(error):
+                    raise
             self.full = True
             self._ballast.unlink(missing_ok=True)
             try:
-                self._insert(response)
+                return write()
             except sqlite3.OperationalError as again:
                 raise LedgerFull(f"{self.path}: the disk is full: make room, then run again") from again
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.path}: {error}") from error
 
     def _disk_is_full(self, error: sqlite3.OperationalError) -> bool:
         kind = error.sqlite_errorcode & 0xFF
@@ -250,7 +207,7 @@ class Ledger:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute("INSERT OR IGNORE INTO requests VALUES (?, ?)", (r.digest, r.canonical))
-            self._db.execute(_INSERT, row)
+            self._db.execute(tables.INSERT, row)
             self._db.execute("COMMIT")
         except sqlite3.Error:
             if self._db.in_transaction:
@@ -262,12 +219,7 @@ class Ledger:
     def replies(self, digest: bytes, samples: int) -> list[Reply]:
         """The first `samples` replies to a request, in order; one that is not held says how asking for it ended."""
         query = "SELECT seq, first_sample, body FROM responses WHERE digest = ? AND choices > 0 ORDER BY seq"
-        found: dict[int, Reply] = {}
-        for seq, first, body in self._db.execute(query, (digest,)):
-            for reply in read_replies(digest, first, body, seq=seq):
-                found.setdefault(reply.sample, reply)
-        missing = self._failure(digest) if len(found) < samples else None
-        return [found.get(sample) or _missing(digest, sample, missing) for sample in range(samples)]
+        return in_order(digest, samples, self._db.execute(query, (digest,)), lambda: self._failure(digest))
 
     def _failure(self, digest: bytes) -> tuple[Outcome, str, int] | None:
         query = "SELECT outcome, error, seq FROM responses WHERE digest = ? AND choices = 0 ORDER BY seq DESC LIMIT 1"
@@ -299,34 +251,10 @@ class Ledger:
         return self._stats("", ())
 
     def _stats(self, where: str, values: tuple[str, ...]) -> Stats:
-        query = (
-            "SELECT count(DISTINCT digest), count(*), coalesce(sum(choices), 0), coalesce(sum(choices = 0), 0),"
-            " coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(length(body)), 0)"
-            " FROM responses"
-        )
-        return Stats(*self._db.execute(query + where, values).fetchone())
+        return Stats(*self._db.execute(tables.STATS + where, values).fetchone())
 
     def verify(self) -> list[str]:
         """Check every row against its checksum, every request against its digest; returns what is wrong."""
         wrong = [f"sqlite: {text}" for (text,) in self._db.execute("PRAGMA integrity_check") if text != "ok"]
-        wrong += [
-            f"response {row.seq}: its bytes are not those that were written"
-            for row in self.rows()
-            if _checksum(row.digest, row.first_sample, row.choices, row.outcome, row.body) != row.checksum
-        ]
         with closing(self._db.execute("SELECT digest, canonical FROM requests")) as requests:
-            wrong += [
-                f"request {digest.hex()[:12]}: its bytes are not those that were asked"
-                for digest, canonical in requests
-                if hashlib.sha256(canonical).digest() != digest
-            ]
-        return wrong
-
-
-def _checksum(digest: bytes, first_sample: int, choices: int, outcome: str, body: bytes) -> bytes:
-    return hashlib.sha256(b"%s %d %d %s " % (digest, first_sample, choices, outcome.encode()) + body).digest()
-
-
-def _missing(digest: bytes, sample: int, failure: tuple[Outcome, str, int] | None) -> Reply:
-    outcome, error, seq = failure or ("provider_error", "not asked yet", 0)
-    return Reply(digest, sample, outcome, error=error, seq=seq)
+            return wrong + list(faults(self.rows(), requests))

@@ -4,6 +4,8 @@ import contextlib
 import os
 import re
 import select
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.postgres_server import PostgresServer, binaries
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -61,7 +65,7 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.endswith("_API_KEY") or name == "PREFECT_API_URL":
+        if name.endswith("_API_KEY") or name == "PREFECT_API_URL" or name.startswith("PG"):
             monkeypatch.delenv(name)
 
 
@@ -99,3 +103,22 @@ def _end(process: "subprocess.Popen[str]") -> None:
     process.wait(10)
     if process.stdout is not None:
         process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def _postgres_server() -> Iterator[PostgresServer]:
+    server = PostgresServer(binaries())
+    try:
+        server.make()
+        yield server
+    finally:
+        if server.process is not None:
+            server.stop(signal.SIGQUIT)
+        shutil.rmtree(server.folder)
+
+
+@pytest.fixture
+def postgres(_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> PostgresServer:
+    """A PostgreSQL on loopback; its password is where libpq looks for it."""
+    monkeypatch.setenv("PGPASSWORD", _postgres_server.password)
+    return _postgres_server

@@ -34,6 +34,8 @@ HEAVY = {
     "sentence_transformers",
     "datasets",
     "matplotlib",
+    "sqlalchemy",
+    "psycopg",
 }
 README = (ROOT / "README.md").read_text()
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from teachers.errors import LedgerError, LedgerFull
-from teachers.ledger import Ledger, Response
+from teachers.ledger import Ledger
+from teachers.ledger_rows import LedgerLike, Response
+from teachers.ledgers import Address, open_ledger
 from teachers.records import Ask
 
 ASK = Ask.of("m", [{"role": "user", "content": "?"}], {}, samples=4, label="p at m")
@@ -35,43 +37,42 @@ def response(ask: Ask = ASK, first: int = 0, texts: tuple[str, ...] = ("a",), **
     return Response(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def append(ledger: Ledger, *responses: Response) -> None:
+def append(ledger: LedgerLike, *responses: Response) -> None:
     async def all_of_them() -> None:
         await asyncio.gather(*(ledger.append(one) for one in responses))
 
     asyncio.run(all_of_them())
 
 
-def test_samples_of_several_responses_line_up(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+def test_samples_of_several_responses_line_up(at: Address) -> None:
+    with open_ledger(at) as ledger:
         append(ledger, response(texts=("a", "b")), response(first=2, texts=("c",)))
         assert ledger.held(ASK.digest) == 3
         assert [reply.text for reply in ledger.replies(ASK.digest, 3)] == ["a", "b", "c"]
 
 
-def test_a_sample_that_is_not_held_says_how_asking_ended(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+def test_a_sample_that_is_not_held_says_how_asking_ended(at: Address) -> None:
+    with open_ledger(at) as ledger:
         append(ledger, response(), response(first=1, texts=(), outcome="timeout", error="late", body=b""))
         held, missing = ledger.replies(ASK.digest, 2)
         assert (held.outcome, missing.outcome, missing.error) == ("ok", "timeout", "late")
         assert ledger.held(ASK.digest) == 1
 
 
-def test_the_first_of_two_replies_for_one_key_is_served_for_ever(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+def test_the_first_of_two_replies_for_one_key_is_served_for_ever(at: Address) -> None:
+    with open_ledger(at) as ledger:
         append(ledger, response(texts=("first",)))
         append(ledger, response(texts=("second",)))
         assert ledger.replies(ASK.digest, 1)[0].text == "first"
 
 
-def test_what_is_acknowledged_is_there_for_the_next_process(tmp_path: Path) -> None:
-    path = tmp_path / "l.sqlite"
+def test_what_is_acknowledged_is_there_for_the_next_process(at: Address) -> None:
     pid = os.fork()
     if pid == 0:  # a child that dies as by kill -9: no close, no checkpoint
-        append(Ledger(path), response())
+        append(open_ledger(at), response())
         os._exit(9)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
-    with Ledger(path, must_exist=True) as ledger:
+    with open_ledger(at, must_exist=True) as ledger:
         assert ledger.replies(ASK.digest, 1)[0].text == "a"
 
 
