@@ -17,7 +17,7 @@ from teachers.batch_lines import Line
 from teachers.batch_results import Results
 from teachers.batch_service import Service, Standing
 from teachers.budget import Charge
-from teachers.errors import EndpointError, OutageError
+from teachers.errors import EndpointError, LedgerFull, OutageError
 from teachers.ledger_rows import LedgerLike
 from teachers.metering import Meter, worst_case
 from teachers.policy import Patience, Policy
@@ -144,6 +144,8 @@ class BatchCollector:
             if draft is not None:
                 sent += await self._buy(draft)
                 draft = None
+        except OSError as error:
+            raise LedgerFull(f"a batch's requests cannot be written: {error.strerror}") from error
         finally:
             if draft is not None:
                 draft.discard()
