@@ -20,7 +20,7 @@ _NO_TELEMETRY = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
 _BATCH_FAULTS = ("refused", "failed", "lost", "expired")
-_FAULTS = ("throttled", "failed", "dropped", "stalled", "torn", "broken", "truncated")
+_FAULTS = ("throttled", "rejected", "failed", "dropped", "stalled", "torn", "broken", "truncated")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

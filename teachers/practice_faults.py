@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Fault = Literal["throttled", "failed", "dropped", "stalled", "torn", "broken", "truncated"]
+Fault = Literal["throttled", "rejected", "failed", "dropped", "stalled", "torn", "broken", "truncated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Faults:
 
     Attributes:
         throttled: HTTP 429 with Retry-After.
+        rejected: HTTP 400, which no second attempt mends.
         failed: HTTP 500.
         dropped: The connection is reset instead of an answer.
         stalled: The request is taken and never answered.
@@ -24,6 +25,7 @@ class Faults:
     """
 
     throttled: float = 0.0
+    rejected: float = 0.0
     failed: float = 0.0
     dropped: float = 0.0
     stalled: float = 0.0

@@ -180,6 +180,8 @@ async def serve(teacher: PracticeTeacher, port: int, ready: Callable[[str], obje
 
 
 async def _spoil(request: web.Request, fault: Fault, body: bytes) -> web.StreamResponse:
+    if fault == "rejected":
+        return _error(400, "this request is none")
     if fault == "failed":
         return _error(500, "out of order")
     if fault == "broken":

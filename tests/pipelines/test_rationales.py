@@ -165,9 +165,8 @@ def test_faults_leave_no_hole_and_no_duplicate(serve: Serve, write_recipe: Write
 
 
 def test_rows_that_failed_are_asked_again_by_the_next_run(serve: Serve, write_recipe: Write, run_it: RunIt) -> None:
-    broken, sound = serve("--failed", "0.7"), serve()
+    broken, sound = serve("--rejected", "0.5"), serve()
     recipe = write_recipe(broken, questions=20, samples=1)
-    recipe.write_text(recipe.read_text())
     first = run_it(recipe)
     lost = first["funnel"][1]["rejected"]["provider_error"]
     assert 0 < lost < 20
