@@ -19,6 +19,7 @@ _NO_TELEMETRY = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
+_BATCH_FAULTS = ("refused", "failed", "lost", "expired")
 _FAULTS = ("throttled", "rejected", "failed", "dropped", "stalled", "torn", "broken", "truncated")
 
 
@@ -120,6 +121,9 @@ def _add_serve_test_teacher(commands: "argparse._SubParsersAction[argparse.Argum
     serve.add_argument("--model", default="", help="the only model it knows")
     serve.add_argument("--json", choices=("plain", "fenced", "broken"), help="answer in JSON; broken until asked again")
     serve.add_argument("--reasoning", choices=("reasoning_content", "reasoning"), help="think apart, in this field")
+    serve.add_argument("--batch-latency", type=float, default=0.0, metavar="SECONDS", help="time of a batch")
+    for fault in _BATCH_FAULTS:
+        serve.add_argument(f"--batch-{fault}", type=float, default=0.0, metavar="SHARE", help="share of its requests")
     for fault in _FAULTS:
         serve.add_argument(f"--{fault}", type=float, default=0.0, metavar="SHARE", help="share of requests")
     serve.set_defaults(command=_serve_test_teacher)
@@ -165,6 +169,7 @@ def _doctor(args: argparse.Namespace) -> int:
 def _serve_test_teacher(args: argparse.Namespace) -> int:
     import asyncio
 
+    from teachers.practice_batches import BatchFaults
     from teachers.practice_faults import Faults, Latency
     from teachers.practice_server import PracticeTeacher, serve
 
@@ -178,6 +183,8 @@ def _serve_test_teacher(args: argparse.Namespace) -> int:
         api_key=args.api_key,
         style=args.json,
         reasoning=args.reasoning,
+        batch_latency_s=args.batch_latency,
+        batch_faults=BatchFaults(**{fault: getattr(args, f"batch_{fault}") for fault in _BATCH_FAULTS}),
     )
     try:
         asyncio.run(serve(teacher, args.port, _say_address))

@@ -17,7 +17,11 @@ def tariffs(recipe: Rationales, path: Path) -> dict[str, Tariff]:
     Raises:
         UserError: A model's price is not known.
     """
-    return {teacher.label: _tariff(teacher, path) for teacher in recipe.teacher}
+    found = {teacher.label: _tariff(teacher, path) for teacher in recipe.teacher}
+    return {
+        teacher.label: found[teacher.label].in_batches() if teacher.batch else found[teacher.label]
+        for teacher in recipe.teacher
+    }
 
 
 def check_limits(recipe: Rationales, path: Path) -> None:

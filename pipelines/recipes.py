@@ -150,6 +150,8 @@ class Teacher(_Strict):
         choices_per_request: 1 for endpoints that ignore or refuse ``n``.
         timeout_s: Deadline of one attempt.
         patience_s: How long the endpoint may go without an answer, or ask to be left alone, before the run ends.
+        batch: ``api``: asked in batches, through the endpoint's Batch API, at its price. ``files``: as files for vLLM's
+            ``run-batch``, which somebody runs.
         price: ``unmetered``, or USD for a million tokens; by default the model's list price.
     """
 
@@ -166,6 +168,7 @@ class Teacher(_Strict):
     choices_per_request: int = Field(default=128, gt=0, le=128)
     timeout_s: float = Field(default=600, gt=0)
     patience_s: float = Field(default=300, gt=0)
+    batch: Literal["api", "files"] | None = None
     price: Price | Literal["unmetered"] | None = None
 
     @model_validator(mode="after")
@@ -174,6 +177,8 @@ class Teacher(_Strict):
             raise ValueError("give exactly one of: model, recorded")
         if self.recorded is not None and self.name is None:
             raise ValueError("recorded generations need the name of their teacher: add a name")
+        if self.batch and (self.model is None or self.model == "tiny" or self.model.startswith(LITELLM)):
+            raise ValueError("batch is for a model that is asked for at base_url: leave it out")
         if "@" in self.base_url or "?" in self.base_url:
             raise ValueError(
                 "base_url must hold no key or password: put the key into the variable that api_key_env names"

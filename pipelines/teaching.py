@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.asking_note import AskingNote
+from pipelines.batching import ask_in_batches
 from pipelines.errors import RunError, UserError
 from pipelines.lanes import lanes
 from pipelines.progress import Progress
@@ -108,14 +109,19 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
                 note.tallies[teacher.label] = tally
                 progress.update(note.done)
 
-            async with _transport(run, teacher, index, keys[teacher.label]) as transport:
-                wanted = (ask_for(run, teacher, transport, problem) for problem in problems())
-                asks = (ask for ask in wanted if ask is not None)
-                meter = Meter(budget, run.tariffs[teacher.label]) if teacher.recorded is None else Meter()
+            key, meter = keys[teacher.label], Meter(budget, run.tariffs[teacher.label])
+            if teacher.batch:
+                note.tallies[teacher.label] = await ask_in_batches(
+                    run, teacher, key, _policy(teacher), ledger, stop, show, meter,
+                    lambda: _asks(run, teacher, None, problems),
+                )  # fmt: skip
+                return
+            async with _transport(run, teacher, index, key) as transport:
+                meter = meter if teacher.recorded is None else Meter()
                 collector = Collector(
                     transport, lane[teacher.label], ledger, _policy(teacher), teacher.label, stop, show, meter, trace
                 )
-                note.tallies[teacher.label] = await collector.run(asks)
+                note.tallies[teacher.label] = await collector.run(_asks(run, teacher, transport, problems))
 
         async with asyncio.TaskGroup() as group:
             jobs = [group.create_task(_guarded(one(i, t), stop)) for i, t in enumerate(teachers)]
@@ -125,6 +131,11 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
     if stop.is_set():
         raise RunError(f"stopped; every reply so far is kept in {run.ledger}: run again to go on")
     return Asked({teacher.label: note.tallies[teacher.label] for teacher in teachers}, Spent.of(budget))
+
+
+def _asks(run: Run, teacher: Teacher, transport: object, problems: Callable[[], Iterable[Problem]]) -> Iterator[Ask]:
+    asks = (ask_for(run, teacher, transport, problem) for problem in problems())
+    return (ask for ask in asks if ask is not None)
 
 
 async def _guarded(work: Any, stop: asyncio.Event) -> Exception | None:

@@ -15,10 +15,10 @@ from teachers.budget import Charge
 from teachers.claims import AskQueue
 from teachers.errors import EndpointError, LedgerError, LedgerFull, OutageError
 from teachers.flow_control import Lane, Turn
-from teachers.ledger_rows import LedgerLike, Response
+from teachers.ledger_rows import LedgerLike, response_of
 from teachers.metering import Meter
 from teachers.policy import Patience, Policy
-from teachers.records import Ask, Outcome
+from teachers.records import Ask
 from teachers.redaction import redact
 from teachers.trace import Trace, attempt
 from teachers.wire import RawResponse, Reading, read_response
@@ -137,10 +137,10 @@ class Collector:
                 self._give_up(error)
 
     async def _work(self, start_after: float) -> None:
-        await _sleep_or(self.stop, start_after)
+        await sleep_or(self.stop, start_after)
         for turn, (wait_s, ask) in enumerate(self._asks, 1):
             if wait_s:
-                await _sleep_or(self.stop, wait_s)
+                await sleep_or(self.stop, wait_s)
             if self.stop.is_set():
                 return
             if await self._look_at(ask):
@@ -191,7 +191,9 @@ class Collector:
                 break
             raw, reading, seconds = await self._attempt(ask, held, n, turn, patience)
             self.trace(attempt(self.teacher, ask, held, n, number, wanted_at, seconds, raw, reading))
-            await self.ledger.append(_response(ask, held, n, raw, reading, seconds, self.teacher))
+            await self.ledger.append(
+                response_of(ask.canonical, ask.digest, held, n, raw, reading, seconds, self.teacher)
+            )
             self.meter.settle(worst, ask, raw, reading)
             if self.ledger.full:
                 self._give_up(
@@ -262,7 +264,7 @@ class Collector:
             if reading.kind == "unreachable" and not self.lane.heard:
                 self._give_up(EndpointError(f"{self.teacher} cannot be reached: {reading.error}", key="base_url"))
             return False
-        await _sleep_or(self.stop, pause)
+        await sleep_or(self.stop, pause)
         return True
 
     def _shut_out(self) -> None:
@@ -282,28 +284,8 @@ class Collector:
         self.stop.set()
 
 
-def _response(
-    ask: Ask, first_sample: int, n: int, raw: RawResponse, reading: Reading, seconds: float, teacher: str
-) -> Response:
-    answered = reading.kind == "answered"
-    outcome: Outcome = "ok" if answered else "timeout" if reading.kind == "late" else "provider_error"
-    return Response(
-        canonical=ask.canonical,
-        digest=ask.digest,
-        first_sample=first_sample,
-        choices=min(reading.choices, n) if answered else 0,
-        outcome=outcome,
-        status=raw.status,
-        body=raw.body,
-        error=reading.error,
-        teacher=teacher,
-        seconds=seconds,
-        prompt_tokens=reading.prompt_tokens,
-        completion_tokens=reading.completion_tokens,
-    )
-
-
-async def _sleep_or(stop: asyncio.Event, seconds: float) -> None:
+async def sleep_or(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but no longer than until `stop` is set."""
     waiter: Awaitable[bool] = stop.wait()
     try:
         async with asyncio.timeout(seconds):

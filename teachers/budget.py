@@ -91,6 +91,7 @@ class Budget:
         self.wanted = Charge()
         self._stop = stop
         self._file = file
+        self._entrusted = Charge()
         self._waiting: deque[_Waiting] = deque()
         self._started = time.monotonic()
         self._alarm: asyncio.TimerHandle | None = None
@@ -152,6 +153,27 @@ class Budget:
         self._record(untold)
         self._admit()
 
+    def fits(self, worst: Charge) -> bool:
+        """Whether so much could be reserved now."""
+        return self._short(worst) is None
+
+    def entrust(self, worst: Charge, *, reserved: bool) -> None:
+        """A reservation is recorded with what it is for, which outlives the process; so the file need not keep it.
+
+        Args:
+            worst: What is set aside.
+            reserved: False for what an earlier start reserved: it was bought then, so no cap is asked.
+        """
+        self._entrusted += worst
+        if not reserved:
+            self.reserved += worst
+        self._record(Charge())
+
+    def settle_entrusted(self, worst: Charge, actual: Charge, *, untold: Charge) -> None:
+        """Replace an entrusted reservation by what it came to; as `settle`."""
+        self._entrusted -= worst
+        self.settle(worst, actual, untold=untold)
+
     def _admit(self) -> None:
         while self._waiting:
             first = self._waiting[0]
@@ -187,7 +209,7 @@ class Budget:
 
     def _record(self, untold: Charge) -> None:
         if self._file is not None:
-            self._file.write(untold, self.reserved, self.seconds)
+            self._file.write(untold, self.reserved - self._entrusted, self.seconds)
 
 
 class SpendFile:

@@ -201,8 +201,9 @@ class Ledger:
         return kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and crowded)
 
     def _insert(self, r: Response) -> None:
-        row = (None, r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error, self._run, r.teacher,
-               time.time(), r.seconds, r.prompt_tokens, r.completion_tokens, r.checksum())  # fmt: skip
+        row = (None, r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error,
+               r.run or self._run, r.teacher, time.time(), r.seconds, r.prompt_tokens, r.completion_tokens,
+               r.checksum())  # fmt: skip
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute("INSERT OR IGNORE INTO requests VALUES (?, ?)", (r.digest, r.canonical))

@@ -7,14 +7,18 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from teachers.records import Outcome, Reply
-from teachers.wire import read_replies
+from teachers.wire import RawResponse, Reading, read_replies
 
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response, or one failure (``choices == 0``), on its way into the ledger."""
+    """One response, or one failure (``choices == 0``), on its way into the ledger.
+
+    Attributes:
+        run: That pays for it; empty for the one that the ledger was opened for.
+    """
 
     canonical: bytes
     digest: bytes
@@ -28,6 +32,7 @@ class Response:
     seconds: float
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    run: str = ""
 
     def checksum(self) -> bytes:
         """SHA-256 over what must not change."""
@@ -144,6 +149,35 @@ class LedgerLike(Protocol):
     def verify(self) -> list[str]:
         """Check every row against its checksum, every request against its digest; returns what is wrong."""
         ...
+
+
+def response_of(
+    canonical: bytes,
+    digest: bytes,
+    first_sample: int,
+    n: int,
+    raw: RawResponse,
+    reading: Reading,
+    seconds: float,
+    teacher: str,
+) -> Response:
+    """The ledger's row for one attempt at `n` choices."""
+    answered = reading.kind == "answered"
+    outcome: Outcome = "ok" if answered else "timeout" if reading.kind == "late" else "provider_error"
+    return Response(
+        canonical=canonical,
+        digest=digest,
+        first_sample=first_sample,
+        choices=min(reading.choices, n) if answered else 0,
+        outcome=outcome,
+        status=raw.status,
+        body=raw.body,
+        error=reading.error,
+        teacher=teacher,
+        seconds=seconds,
+        prompt_tokens=reading.prompt_tokens,
+        completion_tokens=reading.completion_tokens,
+    )
 
 
 def in_order(

@@ -70,13 +70,14 @@ class Meter:
         """Replace what was set aside by what the attempt cost."""
         if reading.kind == "answered":
             self.budget.settle(worst, charge(self.tariff, reading.tokens, ask.canonical, reading.choices))
-        elif _may_be_billed(raw, reading):
+        elif may_be_billed(raw, reading):
             self.budget.settle(worst, worst, untold=worst - Charge(requests=worst.requests))
         else:
             self.budget.settle(worst, Charge(requests=1))
 
 
-def _may_be_billed(raw: RawResponse, reading: Reading) -> bool:
+def may_be_billed(raw: RawResponse, reading: Reading) -> bool:
+    """Whether an attempt without a reply may cost something."""
     if raw.status == 0:
         return not reading.unsent
     return raw.status in (200, 408) or (raw.status >= 500 and raw.status not in _UNSERVED)

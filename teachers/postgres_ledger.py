@@ -208,7 +208,7 @@ def _row(r: Response, received_at: float, run: str) -> dict[str, object]:
     names = ("digest", "first_sample", "choices", "outcome", "status", "body", "teacher", "seconds", "prompt_tokens",
              "completion_tokens")  # fmt: skip
     row = {name: getattr(r, name) for name in names}
-    return row | {"error": error, "run": run, "received_at": received_at, "checksum": r.checksum()}
+    return row | {"error": error, "run": r.run or run, "received_at": received_at, "checksum": r.checksum()}
 
 
 def _sum(column: ColumnElement[int]) -> ColumnElement[int]:

@@ -15,9 +15,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
+from teachers.practice_batches import BatchFaults, PracticeBatches
 from teachers.practice_faults import Fault, Faults, Latency
 from teachers.practice_replies import JsonStyle, Reasoning, completion
 
@@ -36,6 +38,8 @@ class PracticeTeacher:
         api_key: The key it wants; empty for none.
         style: Of JSON to answer in; ``None`` for prose.
         reasoning: The field to think in; ``None`` thinks aloud.
+        batch_latency_s: How long batches take.
+        batch_faults: What goes wrong with requests in batches.
     """
 
     latency: Latency = field(default_factory=Latency)
@@ -47,6 +51,8 @@ class PracticeTeacher:
     api_key: str = ""
     style: JsonStyle | None = None
     reasoning: Reasoning | None = None
+    batch_latency_s: float = 0.0
+    batch_faults: BatchFaults = field(default_factory=BatchFaults)
     asked: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
     deliveries: list[tuple[str, float]] = field(default_factory=list)
@@ -54,10 +60,15 @@ class PracticeTeacher:
     samples: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
+    _batches: PracticeBatches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._batches = PracticeBatches(self._answer_in_batch, self.batch_latency_s, self.batch_faults)
 
     def app(self) -> web.Application:
         """The server as an aiohttp application."""
-        app = web.Application()
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_routes(self._batches.routes())
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/stats", self._stats)
         app.router.add_get("/deliveries", self._deliveries)
@@ -76,6 +87,7 @@ class PracticeTeacher:
                 "delivered_twice": sum(count - 1 for count in self.delivered.values()),
                 "most_in_flight": self.most_in_flight,
                 "faults": dict(self.met),
+                "batches": len(self._batches.made),
             }
         )
 
@@ -93,6 +105,19 @@ class PracticeTeacher:
             return await self._answer(request, key, body)
         finally:
             self.in_flight -= 1
+
+    def _answer_in_batch(
+        self, body: dict[str, Any], fault_of: Callable[[str, int], str]
+    ) -> tuple[str, dict[str, object]]:
+        key = hashlib.sha256(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+        self.asked[key] += 1
+        fault = fault_of(key, self.asked[key])
+        if fault:
+            self.met[f"batch {fault}"] += 1
+        else:
+            self.delivered[key] += 1
+            self.samples += int(body.get("n", 1))
+        return fault, completion(key, body, truncated=False, style=self.style, reasoning=self.reasoning)
 
     def _refusal(self, request: web.Request, body: dict[str, object]) -> web.Response | None:
         if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":

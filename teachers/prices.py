@@ -9,7 +9,7 @@ import importlib.metadata
 import importlib.util
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -93,6 +93,11 @@ class Tariff:
         if self.long is not None and prompt > self.long_above:
             worst = max(worst, self.long.worst(prompt, completion))
         return worst
+
+    def in_batches(self) -> "Tariff":
+        """The tariff of who asks in batches only; no table says what they take for long prompts, so those cost full."""
+        source = self.source if self.batch == self.rates else f"{self.source}, batch"
+        return replace(self, source=source, rates=self.batch)
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest: the source, and USD for a million tokens."""

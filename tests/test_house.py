@@ -27,6 +27,7 @@ MAY_IMPORT = {
 HEAVY = {
     "prefect",
     "litellm",
+    "openai",
     "torch",
     "transformers",
     "trl",

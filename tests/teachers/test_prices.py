@@ -40,6 +40,9 @@ def test_cached_reasoning_and_batch_prices() -> None:
     assert mini.cost(Tokens(prompt=10**6, cached=10**6)) == picodollars(0.075)
     assert mini.cost(Tokens(completion=10**6, reasoning=10**6)) == picodollars(0.60)
     assert mini.batch.cost(MILLION) == picodollars((0.15 + 0.60) / 2)
+    assert mini.in_batches().cost(MILLION) == mini.in_batches().worst(10**6, 10**6) == picodollars((0.15 + 0.60) / 2)
+    assert mini.in_batches().source == f"{mini.source}, batch"
+    assert tariff(1, 2, source="recipe").in_batches() == tariff(1, 2, source="recipe")
     assert flash.rates.reasoning == picodollars(2.5) // 10**6
 
 
