@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pipelines.asks import ask_for
 from pipelines.errors import UserError
 from pipelines.problems import read_problems
 from pipelines.recipes import Teacher
@@ -19,7 +20,7 @@ from pipelines.records import Problem
 from pipelines.run_folder import Run, held, prepare
 from pipelines.running import naming_faults
 from pipelines.spending import Usage
-from pipelines.teaching import Asked, ask_for, fill
+from pipelines.teaching import Asked, fill
 from teachers.ledger_rows import LedgerLike
 from teachers.ledgers import open_ledger
 from teachers.prices import PICODOLLARS

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipelines.generations import MISSING
 from pipelines.judging import LABEL, kept_text
 from pipelines.records import Generation, Pair, Problem, VerdictRow
 from pipelines.run_folder import Run
 from pipelines.tables import count_rows, read_table
-from pipelines.teaching import MISSING
 
 _SHOWN = 6000
 

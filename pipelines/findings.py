@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from critics.self_consistency import vote
+from pipelines.generations import MISSING
 from pipelines.judging import LABEL, kept_text
 from pipelines.records import Generation, Pair
 from pipelines.run_folder import Run
 from pipelines.tables import read_columns, read_table
-from pipelines.teaching import MISSING
 
 OUTCOMES = ("right", "wrong", "unjudged", "no_reply")
 """What became of a sample, as people are told."""

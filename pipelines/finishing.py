@@ -12,13 +12,14 @@ from typing import Any
 from pipelines.card import card
 from pipelines.curating import Curated
 from pipelines.errors import UserError
+from pipelines.generations import Taught
 from pipelines.recipes import Teacher
 from pipelines.records import Funnel
 from pipelines.report import report
 from pipelines.run_folder import MANIFEST, Run, output_hashes, version
 from pipelines.spending import in_usd
 from pipelines.tables import write_text
-from pipelines.teaching import Asked, Taught
+from pipelines.teaching import Asked
 from prompts import Prompt
 from teachers.asking import Tally
 from teachers.ledgers import Address

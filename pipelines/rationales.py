@@ -12,12 +12,13 @@ from typing import Any, Protocol
 from pipelines.curating import curate
 from pipelines.errors import UserError
 from pipelines.finishing import Results, finish
+from pipelines.generations import read_generations
 from pipelines.judging import judge
 from pipelines.problems import read_problems
 from pipelines.records import Funnel, Problem, Rejected
 from pipelines.run_folder import Run
 from pipelines.tables import TableWriter
-from pipelines.teaching import ask_teachers, read_generations
+from pipelines.teaching import ask_teachers
 
 
 class Step(Protocol):

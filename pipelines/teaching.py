@@ -1,25 +1,25 @@
-"""The teachers' two stages: fill the ledger with what is missing, then read it back in the problems' order."""
+"""Asking: what the ledger lacks of a run is asked of its teachers, all at once."""
 
 import asyncio
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipelines.asking_note import AskingNote
+from pipelines.asks import asks_for, recordings_of
 from pipelines.batching import ask_in_batches
 from pipelines.errors import RunError, UserError
 from pipelines.lanes import lanes
 from pipelines.progress import Progress
-from pipelines.recipes import LITELLM, Recorded, Teacher
-from pipelines.records import Funnel, Generation, Problem, Rejected
-from pipelines.run_folder import Run, owner, recorded_source
-from pipelines.sources import Source, column
-from pipelines.spending import Spent, Usage, budget_of
+from pipelines.recipes import LITELLM, Teacher
+from pipelines.records import Problem
+from pipelines.run_folder import Run, owner
+from pipelines.spending import Spent, budget_of
 from pipelines.stopping import stop_on_signals
-from pipelines.tables import TableWriter, count_rows, read_table
+from pipelines.tables import count_rows, read_table
 from pipelines.tracing import TraceWriter
 from teachers.asking import Collector, Tally, Transport
 from teachers.budget import Budget
@@ -31,8 +31,7 @@ from teachers.metering import Meter
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.prices import FREE
-from teachers.recorded import Recordings
-from teachers.records import Ask, Reply
+from teachers.records import Ask
 from teachers.tiny import MODEL as TINY
 from teachers.tiny import TinyTeacher
 
@@ -50,20 +49,6 @@ class Asked:
 
     tallies: dict[str, Tally]
     spent: Spent | None
-
-
-@dataclass(frozen=True, slots=True)
-class Taught:
-    """What reading the replies back came to.
-
-    Attributes:
-        usage: By teacher.
-        models: The model versions that the providers reported, by teacher.
-    """
-
-    funnel: Funnel
-    usage: dict[str, Usage]
-    models: dict[str, list[str]]
 
 
 def ask_teachers(run: Run) -> Asked:
@@ -103,28 +88,12 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
         Progress("asking", number * len(teachers), note := _note(run, lane, budget)) as progress,
     ):
         ledger.hold_ballast()
-
-        async def one(index: int, teacher: Teacher) -> None:
-            def show(tally: Tally) -> None:
-                note.tallies[teacher.label] = tally
-                progress.update(note.done)
-
-            key, meter = keys[teacher.label], Meter(budget, run.tariffs[teacher.label])
-            if teacher.batch:
-                note.tallies[teacher.label] = await ask_in_batches(
-                    run, teacher, key, _policy(teacher), ledger, stop, show, meter,
-                    lambda: _asks(run, teacher, None, problems),
-                )  # fmt: skip
-                return
-            async with _transport(run, teacher, index, key) as transport:
-                meter = meter if teacher.recorded is None else Meter()
-                collector = Collector(
-                    transport, lane[teacher.label], ledger, _policy(teacher), teacher.label, stop, show, meter, trace
-                )
-                note.tallies[teacher.label] = await collector.run(_asks(run, teacher, transport, problems))
-
+        asking = _Asking(run, problems, ledger, budget, lane, trace, note, progress, stop)
         async with asyncio.TaskGroup() as group:
-            jobs = [group.create_task(_guarded(one(i, t), stop)) for i, t in enumerate(teachers)]
+            jobs = [
+                group.create_task(_guarded(asking.ask(index, teacher, keys[teacher.label]), stop))
+                for index, teacher in enumerate(teachers)
+            ]
         for job in jobs:
             if (error := job.result()) is not None:
                 raise error
@@ -133,9 +102,45 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
     return Asked({teacher.label: note.tallies[teacher.label] for teacher in teachers}, Spent.of(budget))
 
 
-def _asks(run: Run, teacher: Teacher, transport: object, problems: Callable[[], Iterable[Problem]]) -> Iterator[Ask]:
-    asks = (ask_for(run, teacher, transport, problem) for problem in problems())
-    return (ask for ask in asks if ask is not None)
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What all teachers of a run share while they are asked."""
+
+    run: Run
+    problems: Callable[[], Iterable[Problem]]
+    ledger: LedgerLike
+    budget: Budget
+    lanes: Mapping[str, Lane]
+    trace: TraceWriter
+    note: AskingNote
+    progress: Progress
+    stop: asyncio.Event
+
+    async def ask(self, index: int, teacher: Teacher, key: str | None) -> None:
+        """Ask one teacher."""
+        metered = teacher.recorded is None
+        meter = Meter(self.budget, self.run.tariffs[teacher.label]) if metered else Meter()
+
+        def show(tally: Tally) -> None:
+            self.note.tallies[teacher.label] = tally
+            self.progress.update(self.note.done)
+
+        if teacher.batch:
+            asks = partial(self._asks, teacher, None)
+            tally = await ask_in_batches(
+                self.run, teacher, key, _policy(teacher), self.ledger, self.stop, show, meter, asks
+            )
+        else:
+            async with _transport(self.run, teacher, index, key) as transport:
+                lane, policy = self.lanes[teacher.label], _policy(teacher)
+                collector = Collector(
+                    transport, lane, self.ledger, policy, teacher.label, self.stop, show, meter, self.trace
+                )
+                tally = await collector.run(self._asks(teacher, transport))
+        self.note.tallies[teacher.label] = tally
+
+    def _asks(self, teacher: Teacher, transport: object) -> Iterator[Ask]:
+        return asks_for(self.run, teacher, transport, self.problems())
 
 
 async def _guarded(work: Any, stop: asyncio.Event) -> Exception | None:
@@ -182,7 +187,7 @@ def _is_litellm(teacher: Teacher) -> bool:
 
 def _transport(run: Run, teacher: Teacher, index: int, key: str | None) -> AbstractAsyncContextManager[Transport]:
     if teacher.recorded is not None:
-        return _recordings(run, teacher, index)
+        return recordings_of(run, teacher, index)
     if teacher.model == TINY:
         return TinyTeacher()
     if _is_litellm(teacher):
@@ -190,114 +195,3 @@ def _transport(run: Run, teacher: Teacher, index: int, key: str | None) -> Abstr
 
         return LiteLLMProvider()
     return OpenAIEndpoint(teacher.base_url, api_key=key, connections=teacher.window)
-
-
-def _recordings(run: Run, teacher: Teacher, index: int) -> Recordings:
-    source, recorded = recorded_source(teacher, index, run.recipe_path.parent), teacher.recorded
-    assert source is not None
-    assert recorded is not None
-    texts: dict[str, list[str]] = {}
-    for row, (where, values) in enumerate(source.rows()):
-        value = column(values, recorded.columns.text, where, f"{source.key}.columns.text")
-        match = str(row) if recorded.match == "row" else _match(recorded, values, where, source)
-        texts.setdefault(match, []).extend(_texts(value, where, source))
-    return Recordings(teacher.label, texts)
-
-
-def _match(recorded: Recorded, values: Any, where: str, source: Source) -> str:
-    name = recorded.columns.match or recorded.match
-    return str(column(values, name, where, f"{source.key}.columns.match")).strip()
-
-
-def _texts(value: Any, where: str, source: Source) -> list[str]:
-    texts = value if isinstance(value, list) else [value]
-    if not all(isinstance(text, str) for text in texts):
-        raise UserError(where, f"{source.key}.columns.text", "must hold a text or a list of texts")
-    return texts
-
-
-def ask_for(run: Run, teacher: Teacher, transport: object, problem: Problem) -> Ask | None:
-    """What a teacher is asked about a problem; ``None`` where `transport` are recordings that hold nothing of it."""
-    label = f"{problem.id} at {teacher.label}"
-    messages = run.messages(problem)
-    if isinstance(transport, Recordings):
-        assert teacher.recorded is not None
-        key = {"row": str(problem.row), "id": problem.id, "question": problem.question}[teacher.recorded.match]
-        return transport.ask(key, messages, samples=teacher.samples, label=label)
-    assert teacher.model is not None
-    model = teacher.model.removeprefix(LITELLM)
-    return Ask.of(model, messages, teacher.sampling.on_the_wire(), samples=teacher.samples or 1, label=label)
-
-
-def read_generations(run: Run) -> Taught:
-    """Write ``generations.parquet``: every sample wanted, problem by problem, teacher by teacher."""
-    recipe = run.recipe
-    outcomes: Counter[str] = Counter()
-    usage = {teacher.label: Usage() for teacher in recipe.teacher}
-    models: dict[str, set[str]] = {teacher.label: set() for teacher in recipe.teacher}
-    recordings = {
-        teacher.label: _recordings(run, teacher, index) if teacher.recorded is not None else None
-        for index, teacher in enumerate(recipe.teacher)
-    }
-    with (
-        open_ledger(run.ledger, must_exist=True) as ledger,
-        TableWriter(run.table("generations"), Generation) as table,
-        TableWriter(run.table(".rejected/generations"), Rejected) as rejected,
-    ):
-        for problem in read_table(run.table("problems"), Problem):
-            for teacher in recipe.teacher:
-                ask = ask_for(run, teacher, recordings[teacher.label], problem)
-                if ask is not None and teacher.recorded is None:
-                    usage[teacher.label] += Usage.of(ledger.rows(digest=ask.digest), run.tariffs[teacher.label])
-                for generation in _generations(problem, teacher, ask, ledger):
-                    outcomes[generation.outcome] += 1
-                    table.write(generation)
-                    if generation.model:
-                        models[teacher.label].add(generation.model)
-                    if generation.outcome in MISSING:
-                        rejected.write(_rejection(generation))
-    return Taught(
-        _funnel(outcomes),
-        usage,
-        {label: sorted(found) for label, found in models.items()},
-    )
-
-
-MISSING = ("provider_error", "timeout", "not_recorded")
-"""Outcomes of generations that have no text."""
-
-
-def _generations(problem: Problem, teacher: Teacher, ask: Ask | None, ledger: LedgerLike) -> Iterator[Generation]:
-    if ask is None:
-        missing = Reply(b"", 0, "provider_error", error="nothing is recorded for this problem")
-        yield _generation(problem, teacher, missing, outcome="not_recorded")
-        return
-    for reply in ledger.replies(ask.digest, ask.samples):
-        yield _generation(problem, teacher, reply, outcome=reply.outcome)
-
-
-def _generation(problem: Problem, teacher: Teacher, reply: Reply, *, outcome: str) -> Generation:
-    return Generation(
-        id=f"{problem.id}/{teacher.label}/{reply.sample}",
-        problem_id=problem.id,
-        teacher=teacher.label,
-        model=reply.model,
-        sample=reply.sample,
-        request_sha256=reply.digest.hex(),
-        outcome=outcome,
-        finish_reason=reply.finish_reason,
-        text=reply.text,
-        reasoning=reply.reasoning,
-        completion_tokens=reply.completion_tokens,
-        error=reply.error,
-    )
-
-
-def _rejection(generation: Generation) -> Rejected:
-    return Rejected("generations", generation.outcome, generation.problem_id, generation.id, generation.error)
-
-
-def _funnel(outcomes: Counter[str]) -> Funnel:
-    rejected = {outcome: outcomes[outcome] for outcome in MISSING if outcomes[outcome]}
-    total = outcomes.total()
-    return Funnel("generations", "samples", total, total - sum(rejected.values()), rejected)
