@@ -5,7 +5,6 @@ often it was right. Nothing is downloaded, and two processor cores are enough.
 """
 
 import logging
-import math
 import re
 import shutil
 import time
@@ -21,6 +20,7 @@ from rich.logging import RichHandler
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from pipelines.findings import wilson
 from pipelines.word_problems import CARD, DEMO, TRAINING, WordProblem, word_problem
 from students.pretrain import Settings, pretrain
 from teachers.tiny_model import PACKAGED, TinyModel
@@ -91,11 +91,9 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Lower and upper end (Wilson 1927, z = 1.96)."""
-        z, n, p = 1.96, self.asked, self.right / self.asked
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        reach = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return middle - reach, middle + reach
+        """Lower and upper end."""
+        _, low, high = wilson(self.right, self.asked)
+        return low, high
 
 
 def problems(seed: int, number: int) -> list[WordProblem]:
