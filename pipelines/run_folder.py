@@ -6,16 +6,18 @@ import importlib.metadata
 import json
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipelines.errors import RunError, UserError
 from pipelines.pricing import check_limits, tariffs
 from pipelines.problems import source_of
+from pipelines.progress import say
 from pipelines.recipe_files import as_yaml, load_recipe
 from pipelines.recipes import Rationales, Teacher
 from pipelines.records import Problem
@@ -24,10 +26,13 @@ from pipelines.tables import count_rows, write_text
 from prompts import Message, Prompt, PromptError, load_prompt
 from teachers.errors import LedgerError
 from teachers.ledgers import Address, address
+from teachers.policy import Policy
 from teachers.prices import Tariff
 
 OUT = Path("datasets_out")
 MANIFEST = "manifest.json"
+_SPARE_S = 5.0
+_LOOK_AGAIN_S = 0.05
 _VARIABLES = frozenset({"question", "choices"})
 _TABLES = ("problems", "generations", "verdicts", "rejected", "sft/train", "pairs/train")
 
@@ -152,7 +157,7 @@ def opened(run: Run) -> Iterator[None]:
 
     Raises:
         UserError: The folder cannot be written.
-        RunError: Another process holds it.
+        RunError: Another process holds it, and goes on holding it.
     """
     with held(run):
         (run.folder / MANIFEST).unlink(missing_ok=True)
@@ -166,7 +171,7 @@ def held(run: Run) -> Iterator[None]:
 
     Raises:
         UserError: The folder cannot be written.
-        RunError: Another process holds it.
+        RunError: Another process holds it, and goes on holding it.
     """
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
@@ -176,14 +181,29 @@ def held(run: Run) -> Iterator[None]:
             run.folder, "--out", f"cannot be written: {error.strerror}; name a folder you may write to"
         ) from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{run.folder}: another process is at this run: wait for it, or stop it") from None
+        _wait_for(lock, run.folder)
         if not lock.tell():
             lock.write(secrets.token_hex(16))
             lock.flush()
         yield
+
+
+def _wait_for(lock: IO[str], folder: Path) -> None:
+    """A run that was killed takes in its last replies for as long as one that is told to stop."""
+    deadline = time.monotonic() + Policy().drain_s + _SPARE_S
+    told = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise RunError(f"{folder}: another process is at this run: wait for it, or stop it") from None
+        else:
+            return
+        if not told:
+            say("waiting for another process that is at this run, or for the last replies of one that was killed")
+            told = True
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def owner(run: Run) -> str:

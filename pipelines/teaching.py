@@ -13,6 +13,7 @@ from pipelines.asks import asks_for, recordings_of
 from pipelines.batching import ask_in_batches
 from pipelines.errors import RunError, UserError
 from pipelines.lanes import lanes
+from pipelines.outliving import can_fork, in_child
 from pipelines.progress import Progress
 from pipelines.recipes import LITELLM, Teacher
 from pipelines.records import Problem
@@ -65,8 +66,15 @@ def ask_teachers(run: Run) -> Asked:
 
 def fill(run: Run, problems: Callable[[], Iterable[Problem]], number: int) -> Asked:
     """Fill the ledger for `number` problems, read once for every teacher; raises as `ask_teachers` does."""
+    paid = any(teacher.recorded is None and teacher.model != TINY for teacher in run.recipe.teacher)
+    if paid and can_fork():
+        return in_child(lambda orphaned: _fill(run, problems, number, orphaned))
+    return _fill(run, problems, number, None)
+
+
+def _fill(run: Run, problems: Callable[[], Iterable[Problem]], number: int, orphaned: int | None) -> Asked:
     try:
-        return asyncio.run(_ask_all(run, problems, number))
+        return asyncio.run(_ask_all(run, problems, number, orphaned))
     except EndpointError as error:
         raise UserError(run.recipe_path, f"teacher.{error.key}", str(error)) from None
     except OutageError as error:
@@ -75,9 +83,11 @@ def fill(run: Run, problems: Callable[[], Iterable[Problem]], number: int) -> As
         raise UserError("the ledger", "", str(error)) from None
 
 
-async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: int) -> Asked:
+async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: int, orphaned: int | None) -> Asked:
     stop = asyncio.Event()
     stop_on_signals(stop, Policy().drain_s)
+    if orphaned is not None:
+        _stop_when_orphaned(stop, orphaned)
     teachers = run.recipe.teacher
     keys = {teacher.label: _api_key(run, teacher) for teacher in teachers}
     lane = lanes(teachers, keys)
@@ -100,6 +110,16 @@ async def _ask_all(run: Run, problems: Callable[[], Iterable[Problem]], number: 
     if stop.is_set():
         raise RunError(f"stopped; every reply so far is kept in {run.ledger}: run again to go on")
     return Asked({teacher.label: note.tallies[teacher.label] for teacher in teachers}, Spent.of(budget))
+
+
+def _stop_when_orphaned(stop: asyncio.Event, orphaned: int) -> None:
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(orphaned)
+        stop.set()
+
+    loop.add_reader(orphaned, end)
 
 
 @dataclass(frozen=True, slots=True)
