@@ -42,7 +42,7 @@ def stopped(capsys: pytest.CaptureFixture[str], recipe: Path, *options: str, out
     assert main(["run", str(recipe), "--out", str(recipe.parent / out), *options]) == 3
     printed = capsys.readouterr()
     assert printed.out == ""
-    (line,) = printed.err.splitlines()
+    (line,) = [line for line in printed.err.splitlines() if line.startswith("potstill: ")]
     assert line.endswith("and run again to go on")
     return line
 
