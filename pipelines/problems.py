@@ -61,13 +61,18 @@ def _problem(values: Row, columns: Columns, where: str, row: int) -> Problem:
     question = column(values, columns.question, where, f"{key}.question")
     if not isinstance(question, str):
         raise UserError(where, f"{key}.question", f"column {columns.question!r} must hold text, not {question!r:.40}")
-    return Problem(
+    problem = Problem(
         id=str(column(values, columns.id, where, f"{key}.id")) if columns.id else "",
         row=row,
         question=question.strip(),
         answer=_answer(column(values, columns.answer, where, f"{key}.answer")) if columns.answer else None,
         choices=_choices(column(values, columns.choices, where, f"{key}.choices"), where) if columns.choices else [],
     )
+    try:
+        _content(problem)
+    except UnicodeEncodeError:
+        raise UserError(where, key, "holds half of a surrogate pair, which is no text: mend that row") from None
+    return problem
 
 
 def _answer(value: Any) -> str | None:

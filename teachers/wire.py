@@ -190,11 +190,16 @@ def _reasoning(message: dict[str, Any]) -> str:
 def _text(content: object, kind: str) -> str:
     """A text, or the parts of one kind of a text in parts; Mistral nests the parts of a thought."""
     if isinstance(content, str):
-        return content if kind == "text" else ""
+        return _well_formed(content) if kind == "text" else ""
     if not isinstance(content, list):
         return ""
     parts = [part for part in content if isinstance(part, dict) and part.get("type") == kind]
     return "".join(_text(part.get(kind), "text") for part in parts)
+
+
+def _well_formed(text: str) -> str:
+    """JSON can hold half of a surrogate pair, as when a reply breaks off in an emoji; no file or table can."""
+    return text.encode(errors="replace").decode()
 
 
 def _error_text(body: bytes) -> str:
@@ -204,7 +209,7 @@ def _error_text(body: bytes) -> str:
         return _excerpt(body)
     error = message.get("error", message) if isinstance(message, dict) else message
     text = error.get("message") if isinstance(error, dict) else error
-    return _excerpt(str(text).encode())
+    return _excerpt(_well_formed(str(text)).encode())
 
 
 def _excerpt(body: bytes) -> str:

@@ -97,6 +97,7 @@ GOOD = [json.dumps({"id": f"q{i}", "question": f"Add {i} and 1.", "answer": str(
         ([*GOOD[:4], GOOD[2]], "line 5: problems.columns.id: the id 'q2' came before: make ids unique"),
         ([*GOOD[:4], '{"id": "x", "question": 7, "answer": "3"}'], "must hold text, not 7"),
         (['{"id": "x", "question": "", "answer": "3"}'], "problems: not one problem is left"),
+        (['{"id": "x", "question": "\\ud83d?", "answer": "3"}'], "line 1: problems.columns: holds half of a surrogate"),
     ],
 )
 def test_a_broken_source_is_named(

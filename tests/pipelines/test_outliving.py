@@ -64,7 +64,7 @@ def test_it_outlives_a_killed_parent(tmp_path: Path) -> None:
     wait_for(tmp_path / "note", "waiting")
     parent.kill()
     wait_for(tmp_path / "note", "the parent is gone")
-    parent.communicate()
+    assert parent.communicate() == ("", "")
 
 
 def test_a_signal_to_the_parent_reaches_the_child(tmp_path: Path) -> None:

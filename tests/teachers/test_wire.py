@@ -56,3 +56,8 @@ def test_a_finish_reason_that_is_not_given_is_not_known() -> None:
 @pytest.mark.parametrize("fault", [{"error": {"code": 502, "message": "lost"}}, {"finish": "error"}])
 def test_a_provider_lost_in_mid_reply_is_no_answer(fault: dict[str, Any]) -> None:
     assert read_response(RawResponse(200, body({"content": "half"}, **fault))).kind == "retry"
+
+
+def test_half_a_surrogate_pair_is_replaced_and_raises_nothing() -> None:
+    assert read({"content": "so \ud83d", "reasoning": "\udc00"}).text == "so ?"
+    assert read_response(RawResponse(500, b'{"error": {"message": "lost \\ud83d"}}')).error == "HTTP 500: lost ?"
