@@ -30,6 +30,9 @@ from teachers.records import Outcome, Reply
 
 T = TypeVar("T")
 
+_BUSY_S = 60.0
+_LOOK_AGAIN_S = 0.01
+
 BALLAST_BYTES = 8 << 20
 """Held while replies are being bought and let go when the disk is full, so that what is in flight can land."""
 
@@ -62,12 +65,25 @@ class Ledger:
             raise LedgerError(f"{path}: no ledger here; it is made by the first run")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
-            self._prepare()
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S)
+            self._prepare_in_turn()
             self._wal = os.open(f"{path}-wal", os.O_RDONLY)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"{path}: cannot open the ledger: {error}") from error
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-fsync")
+
+    def _prepare_in_turn(self) -> None:
+        """SQLite does not wait, whatever its timeout, where two processes turn a new database to WAL at once."""
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                return self._prepare()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                if self._db.in_transaction:
+                    self._db.rollback()
+            time.sleep(_LOOK_AGAIN_S)
 
     def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -75,7 +91,7 @@ class Ledger:
             raise LedgerError(f"{self.path}: a later version wrote this ledger (schema {version}): update potstill")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(f"BEGIN;{tables.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        self._db.executescript(f"BEGIN IMMEDIATE;{tables.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
     @property
     def name(self) -> str:

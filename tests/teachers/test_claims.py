@@ -1,13 +1,14 @@
 """Claims: processes that share a ledger never buy one key twice, and a dead one holds nothing up for long."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from teachers.postgres_ledger import PostgresLedger
 from teachers.records import Ask
 
 Serve = Callable[..., str]
+Buyer = Callable[..., "subprocess.Popen[str]"]
 ROOT = Path(__file__).parents[2]
 BUYER = """
 import asyncio, sys
@@ -31,7 +33,7 @@ from teachers.policy import Policy
 from tests.teachers.test_claims import asks, opened
 
 async def buy(url, at, count, window):
-    with opened(at, lease_s=1.0) as ledger:
+    with opened(at, lease_s=2.0) as ledger:
         async with OpenAIEndpoint(url, api_key=None, connections=window) as endpoint:
             policy, lane = Policy(window=window, backoff_s=0.01), Lane(Limits(window))
             collector = Collector(endpoint, lane, ledger, policy, "t", asyncio.Event(), lambda tally: None)
@@ -54,9 +56,18 @@ def opened(at: Address, **options: object) -> LedgerLike:
     return Ledger(at, **options) if isinstance(at, Path) else PostgresLedger(at, **options)  # type: ignore[arg-type]
 
 
-def buyer(url: str, at: Address, count: int, window: int = 16) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", BUYER, url, str(at), str(count), str(window)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+@pytest.fixture
+def buyer() -> Iterator[Buyer]:
+    """Starts processes that buy, and leaves none behind."""
+    with contextlib.ExitStack() as stack:
+
+        def start(url: str, at: Address, count: int, window: int = 16) -> "subprocess.Popen[str]":
+            command = [sys.executable, "-c", BUYER, url, str(at), str(count), str(window)]
+            process = stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.kill)
+            return process
+
+        yield start
 
 
 def result(process: "subprocess.Popen[str]") -> list[int]:
@@ -97,14 +108,14 @@ def test_a_claim_lives_while_its_owner_does_and_not_much_longer(at: Address) -> 
     digest = asks(1)[0].digest
 
     async def go() -> None:
-        with opened(at, lease_s=0.4) as other:
-            with opened(at, lease_s=0.4) as one:
+        with opened(at, lease_s=1.0) as other:
+            with opened(at, lease_s=1.0) as one:
                 assert await one.claim(digest, 2) == 0
                 for _ in range(4):
-                    await asyncio.sleep(0.2)
+                    await asyncio.sleep(0.4)
                     assert await other.claim(digest, 2) is None
                 one._claims.stop()  # type: ignore[attr-defined]
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(1.2)
                 assert await other.claim(digest, 2) == 0
             with opened(at) as third:
                 assert await third.claim(digest, 2) is None, "closing gives back only what is one's own"
@@ -134,7 +145,7 @@ def test_closing_gives_all_claims_back(at: Address) -> None:
     asyncio.run(go())
 
 
-def test_two_processes_share_the_questions_and_buy_each_once(serve: Serve, at: Address) -> None:
+def test_two_processes_share_the_questions_and_buy_each_once(serve: Serve, buyer: Buyer, at: Address) -> None:
     url = serve("--latency", "0.1")
     both = [buyer(url, at, 300), buyer(url, at, 300)]
     one, other = [result(process) for process in both]
@@ -145,13 +156,13 @@ def test_two_processes_share_the_questions_and_buy_each_once(serve: Serve, at: A
     assert stats(url)["delivered_twice"] == 0
 
 
-def test_what_a_killed_process_was_at_is_bought_once_by_the_other(serve: Serve, at: Address) -> None:
+def test_what_a_killed_process_was_at_is_bought_once_by_the_other(serve: Serve, buyer: Buyer, at: Address) -> None:
     sound, silent = serve("--latency", "0.02"), serve("--latency", "60")
     killed = buyer(silent, at, 100)
     wait_for(lambda: stats(silent)["asked"] >= 16)
     other = buyer(sound, at, 100)
     wait_for(lambda: stats(sound)["delivered"] >= 84)
-    time.sleep(1.2)
+    time.sleep(2.2)
     assert stats(sound)["delivered"] == 84, "a living process keeps its claims"
     killed.send_signal(signal.SIGKILL)
     killed.communicate()

@@ -5,6 +5,8 @@ import json
 import os
 import sqlite3
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,18 @@ def test_what_is_acknowledged_is_there_for_the_next_process(at: Address) -> None
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
     with open_ledger(at, must_exist=True) as ledger:
         assert ledger.replies(ASK.digest, 1)[0].text == "a"
+
+
+def test_processes_that_open_a_new_ledger_at_once_all_get_it(tmp_path: Path) -> None:
+    def open_at_once(number: int) -> None:
+        together.wait(30)
+        with Ledger(tmp_path / f"{number // 8}.sqlite"):
+            pass
+
+    together = threading.Barrier(8)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(open_at_once, range(160)):
+            pass
 
 
 def test_a_torn_tail_costs_only_what_was_not_acknowledged(tmp_path: Path) -> None:
