@@ -219,8 +219,9 @@ def litellm_sdk(url: str, requests: int, window: int) -> dict[str, float]:
 
 def potstill(url: str, requests: int, window: int) -> dict[str, float]:
     """The asking stage of a run."""
+    from pipelines.preparing import load
     from pipelines.rationales import load_problems
-    from pipelines.run_folder import opened, prepare
+    from pipelines.run_folder import opened
     from pipelines.teaching import ask_teachers
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -237,7 +238,7 @@ def potstill(url: str, requests: int, window: int) -> dict[str, float]:
             "teacher": {**teacher, "sampling": {"temperature": 1.0}},
         }
         (folder / "recipe.yaml").write_text(json.dumps(recipe))
-        run = prepare(folder / "recipe.yaml", [], folder / "out")
+        run = load(folder / "recipe.yaml", [], folder / "out")
         with opened(run):
             load_problems(run)
             with Meter() as meter:

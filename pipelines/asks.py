@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipelines.errors import UserError
+from pipelines.preparing import Run, recorded_source
 from pipelines.recipes import LITELLM, Recorded, Teacher
 from pipelines.records import Problem
-from pipelines.run_folder import Run, recorded_source
 from pipelines.sources import Source, column
 from teachers.recorded import Recordings
 from teachers.records import Ask

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
+from pipelines.preparing import Run
 from pipelines.progress import say
 from pipelines.recipes import Teacher
-from pipelines.run_folder import Run
 from teachers.asking import Tally
 from teachers.batch_asking import BatchCollector
 from teachers.batch_folder import BatchFolder

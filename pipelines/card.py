@@ -13,8 +13,8 @@ import jinja2
 import yaml
 
 from pipelines.findings import TeacherVerdicts, verdicts_by_teacher
+from pipelines.preparing import Run
 from pipelines.recipes import Pairs, Rationales, Teacher
-from pipelines.run_folder import Run
 from pipelines.tables import count_rows
 
 CONFIGS = {"sft": "sft/train", "pairs": "pairs/train"}

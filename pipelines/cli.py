@@ -131,10 +131,12 @@ def _add_serve_test_teacher(commands: "argparse._SubParsersAction[argparse.Argum
 
 def _run(args: argparse.Namespace) -> int:
     from pipelines.running import run_recipe
-    from pipelines.summary import as_json, as_text
 
-    run, manifest = run_recipe(args.recipe, args.set, args.out, prefect=args.prefect)
-    sys.stdout.write((as_json if args.json else as_text)(run.folder, manifest))
+    done = run_recipe(args.recipe, args.set, args.out, prefect=args.prefect)
+    if args.json:
+        sys.stdout.write(json.dumps({"run_folder": str(done.run.folder), **done.manifest}, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(done.flow.summary(done.run.folder, done.manifest))
     return 0
 
 

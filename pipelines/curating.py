@@ -9,8 +9,8 @@ from typing import Any
 
 from pipelines.judging import LABEL, groups_of, kept_text
 from pipelines.pairing import Match, pair
+from pipelines.preparing import Run
 from pipelines.records import Funnel, Generation, Judged, Messages, Pair, Problem, Rejected, SftRow, VerdictRow
-from pipelines.run_folder import Run
 from pipelines.tables import TableWriter, read_table
 
 

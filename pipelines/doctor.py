@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipelines.recipes import Teacher
-from pipelines.run_folder import OUT, prepare
+from pipelines.flows import flow_of
+from pipelines.recipe_files import load_recipe
+from pipelines.recipes import Rationales, Teacher
+from pipelines.run_folder import OUT
 from teachers.ledger import BALLAST_BYTES
 from teachers.tiny import MODEL as TINY
 
@@ -41,10 +43,12 @@ def doctor(recipe: Path | None) -> int:
     """
     findings = [*_machine(), *_packages()]
     if recipe is not None:
-        run = prepare(recipe, (), OUT)
+        loaded = load_recipe(recipe)
+        run = flow_of(loaded).prepare(loaded, recipe, OUT)
         findings.append(Finding("ok", "recipe", f"{recipe} is in order; its run would be {run.folder}"))
-        for index, teacher in enumerate(run.recipe.teacher):
-            findings += _teacher(index, teacher)
+        if isinstance(loaded, Rationales):
+            for index, teacher in enumerate(loaded.teacher):
+                findings += _teacher(index, teacher)
     for finding in findings:
         sys.stdout.write(f"{finding.state:<9} {finding.what:<24} {finding.found}\n")
         if finding.fix and finding.state != "ok":

@@ -14,10 +14,11 @@ from typing import Final
 
 from pipelines.asks import ask_for
 from pipelines.errors import UserError
+from pipelines.preparing import Run, load
 from pipelines.problems import read_problems
 from pipelines.recipes import Teacher
 from pipelines.records import Problem
-from pipelines.run_folder import Run, held, prepare
+from pipelines.run_folder import held
 from pipelines.running import naming_faults
 from pipelines.spending import Usage
 from pipelines.teaching import Asked, fill
@@ -128,7 +129,7 @@ def estimate(recipe: Path, sets: Sequence[str], out: Path) -> Estimate:
     Raises:
         RunError: With the exit code that the command line gives.
     """
-    run = prepare(recipe, sets, out)
+    run = load(recipe, sets, out)
     with naming_faults(run), held(run):
         number = sum(1 for _ in _problems(run))
         if not number:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pipelines.generations import MISSING
 from pipelines.judging import LABEL, kept_text
+from pipelines.preparing import Run
 from pipelines.records import Generation, Pair, Problem, VerdictRow
-from pipelines.run_folder import Run
 from pipelines.tables import count_rows, read_table
 
 _SHOWN = 6000

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from critics.self_consistency import vote
 from pipelines.generations import MISSING
 from pipelines.judging import LABEL, kept_text
+from pipelines.preparing import Run
 from pipelines.records import Generation, Pair
-from pipelines.run_folder import Run
 from pipelines.tables import read_columns, read_table
 
 OUTCOMES = ("right", "wrong", "unjudged", "no_reply")

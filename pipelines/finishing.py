@@ -13,10 +13,11 @@ from pipelines.card import card
 from pipelines.curating import Curated
 from pipelines.errors import UserError
 from pipelines.generations import Taught
+from pipelines.preparing import Run
 from pipelines.recipes import Teacher
 from pipelines.records import Funnel
 from pipelines.report import report
-from pipelines.run_folder import MANIFEST, Run, output_hashes, version
+from pipelines.run_folder import MANIFEST, output_hashes, version
 from pipelines.spending import in_usd
 from pipelines.tables import write_text
 from pipelines.teaching import Asked
@@ -24,6 +25,7 @@ from prompts import Prompt
 from teachers.asking import Tally
 from teachers.ledgers import Address
 
+_TABLES = ("problems", "generations", "verdicts", "rejected", "sft/train", "pairs/train")
 _PACKAGES = ("datasets", "math-verify", "prefect", "pyarrow", "pydantic", "torch", "transformers")
 
 
@@ -76,7 +78,7 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
         "recipe_sha256": hashlib.sha256((run.folder / "recipe.yaml").read_bytes()).hexdigest(),
         "prompts": {"prompt": _prompt(run.prompt), "student_prompt": _prompt(run.student_prompt)},
         "inputs": dict(run.inputs),
-        "outputs": output_hashes(run.folder),
+        "outputs": output_hashes(run.folder, _TABLES),
         "funnel": [stage.as_json() for stage in results.funnel],
         "counts": {
             "sft": curated.sft.kept,

@@ -1,24 +1,36 @@
-"""The flows under Prefect: the same bodies, one task a stage.
+"""The flows there are, each as the command line needs it; what a flow imports is imported when it is run."""
 
-Used when ``PREFECT_API_URL`` names a server, or for ``--prefect``, which starts the embedded one. Resuming never
-depends on Prefect: the ledger and the run folder are the state.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from prefect import flow, task
-
-from pipelines.rationales import rationales
-from pipelines.run_folder import Run
+from pipelines.recipes import Rationales, Recipe
+from pipelines.run_folder import RunFolder
 
 
-def as_task(stage: Callable[..., Any], *args: Any) -> Any:
-    """A step that runs `stage` as a Prefect task of its name."""
-    return task(name=stage.__name__, persist_result=False)(stage)(*args)
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One flow.
+
+    Attributes:
+        prepare: Checks a recipe, read from a path, for a run under a folder, before anything is written.
+        run: The body: a prepared run and what runs its stages (`pipelines.steps.Step`) to the manifest.
+        complete: Whether a run with this manifest has nothing left to do.
+        summary: What is printed of a finished run: from its folder and manifest.
+    """
+
+    prepare: Callable[[Any, Path, Path], RunFolder]
+    run: Callable[..., dict[str, Any]]
+    complete: Callable[[Mapping[str, Any]], bool]
+    summary: Callable[[Path, Mapping[str, Any]], str]
 
 
-@flow(name="rationales", validate_parameters=False, persist_result=False)
-def rationales_flow(run: Run) -> dict[str, Any]:
-    """`pipelines.rationales.rationales`, seen by Prefect."""
-    return rationales(run, as_task)
+def flow_of(recipe: Recipe) -> Flow:
+    """The flow that a recipe is for."""
+    match recipe:
+        case Rationales():
+            from pipelines import preparing, rationales, summary
+
+            return Flow(preparing.prepare, rationales.rationales, rationales.complete, summary.as_text)
+    raise AssertionError(f"no flow for {recipe.flow}")

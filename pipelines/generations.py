@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.asks import ask_for, recordings_of
+from pipelines.preparing import Run
 from pipelines.recipes import Teacher
 from pipelines.records import Funnel, Generation, Problem, Rejected
-from pipelines.run_folder import Run
 from pipelines.spending import Usage
 from pipelines.tables import TableWriter, read_table
 from teachers.ledger_rows import LedgerLike

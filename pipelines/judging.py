@@ -12,9 +12,9 @@ from critics.reply_format import check_format
 from critics.self_consistency import judge_votes
 from critics.verdict import Verdict
 from pipelines.generations import MISSING
+from pipelines.preparing import Run
 from pipelines.progress import Progress
 from pipelines.records import Funnel, Generation, Problem, Rejected, VerdictRow
-from pipelines.run_folder import Run
 from pipelines.tables import TableWriter, count_rows, read_table
 
 LABEL = "label"

@@ -11,10 +11,13 @@ import yaml
 from pydantic import BaseModel
 
 from pipelines.errors import UserError
-from pipelines.recipes import Rationales
+from pipelines.recipes import Rationales, Recipe
+
+MODELS: dict[str, type[Recipe]] = {"rationales": Rationales}
+"""The recipe of each flow."""
 
 
-def load_recipe(path: Path, sets: Sequence[str] = ()) -> Rationales:
+def load_recipe(path: Path, sets: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply ``key.path=value`` changes, values being YAML.
 
     Raises:
@@ -24,12 +27,13 @@ def load_recipe(path: Path, sets: Sequence[str] = ()) -> Rationales:
     for assignment in sets:
         _assign(data, assignment)
     flow = data.get("flow")
-    if flow != "rationales":
-        raise UserError(path, "flow", f"{flow!r} is no flow; write flow: rationales")
+    model = MODELS.get(flow) if isinstance(flow, str) else None
+    if model is None:
+        raise UserError(path, "flow", f"{flow!r} is no flow; write one of: {', '.join(MODELS)}")
     try:
-        return Rationales.model_validate(data)
+        return model.model_validate(data)
     except pydantic.ValidationError as error:
-        raise UserError(path, *_first_fault(error)) from None
+        raise UserError(path, *_first_fault(error, model)) from None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -83,19 +87,19 @@ def _index(here: list[Any], part: str, key: str) -> int:
     raise UserError("--set", key, f"{part!r} must be a number below {len(here)}: the recipe has a list here")
 
 
-def _first_fault(error: pydantic.ValidationError) -> tuple[str, str]:
+def _first_fault(error: pydantic.ValidationError, model: type[Recipe]) -> tuple[str, str]:
     fault = error.errors(include_url=False, include_context=False)[0]
     where = [part for part in fault["loc"] if part not in ("Price", "literal['unmetered']")]
     key = ".".join(str(part) for part in where)
     if fault["type"] == "extra_forbidden":
-        return key, _unknown_key(where)
+        return key, _unknown_key(where, model)
     if fault["type"] == "missing":
         return key, "is missing: add it"
     return key, fault["msg"].removeprefix("Value error, ")
 
 
-def _unknown_key(where: Sequence[int | str]) -> str:
-    known = _known_keys(Rationales, [part for part in where[:-1] if isinstance(part, str)])
+def _unknown_key(where: Sequence[int | str], model: type[Recipe]) -> str:
+    known = _known_keys(model, [part for part in where[:-1] if isinstance(part, str)])
     near = difflib.get_close_matches(str(where[-1]), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"the keys here are: {', '.join(known)}"
     return f"is no key of a recipe; {hint}"
@@ -120,7 +124,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def as_yaml(recipe: Rationales) -> str:
+def as_yaml(recipe: Recipe) -> str:
     """The recipe with every default written out, as it is kept with the run."""
     data: Mapping[str, Any] = recipe.model_dump(mode="json")
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

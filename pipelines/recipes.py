@@ -16,6 +16,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Recipe(_Strict):
+    """What the recipes of all flows have.
+
+    Attributes:
+        name: Of the folder under ``datasets_out`` that its runs go to.
+    """
+
+    flow: str
+    name: Slug
+
+
 class Columns(_Strict):
     """Which column of the source holds what; ``value`` is the only column of a list of bare values."""
 
@@ -241,11 +252,10 @@ class Pairs(_Strict):
     teachers: Literal["prefer_same", "same", "any"] = "prefer_same"
 
 
-class Rationales(_Strict):
+class Rationales(Recipe):
     """A recipe of the ``rationales`` flow.
 
     Attributes:
-        name: Of the folder under ``datasets_out`` that its runs go to.
         prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
         budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
@@ -254,7 +264,6 @@ class Rationales(_Strict):
     """
 
     flow: Literal["rationales"]
-    name: Slug
     problems: Problems
     teacher: list[Teacher] = Field(min_length=1)
     prompt: str = "solve_math"

@@ -25,7 +25,7 @@ from pipelines.findings import (
     wilson,
 )
 from pipelines.pictures import draw_all
-from pipelines.run_folder import Run
+from pipelines.preparing import Run
 
 _PAIRS, _UNJUDGED, _UNJUDGED_PER_REASON = 10, 6, 2
 _MEANINGS = {

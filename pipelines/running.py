@@ -4,51 +4,60 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UserError
+from pipelines.flows import Flow, flow_of
 from pipelines.progress import say
-from pipelines.rationales import rationales
-from pipelines.run_folder import Run, opened, prepare
+from pipelines.recipe_files import load_recipe
+from pipelines.run_folder import RunFolder, opened
 from teachers.errors import LedgerError
 
 
-def run_recipe(recipe: Path, sets: Sequence[str], out: Path, *, prefect: bool) -> tuple[Run, dict[str, Any]]:
-    """Run a recipe, or find the run complete; returns it with its manifest.
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A complete run, with the flow that it is of."""
 
-    A run whose every sample was answered is complete and stays as it is. One that lacks samples is run again: what the
-    ledger holds costs nothing, and only the missing ones are asked for.
+    flow: Flow
+    run: RunFolder
+    manifest: dict[str, Any]
+
+
+def run_recipe(path: Path, sets: Sequence[str], out: Path, *, prefect: bool) -> Done:
+    """Run a recipe, or find the run complete.
 
     Raises:
         RunError: With the exit code that the command line gives.
     """
-    run = prepare(recipe, sets, out)
+    recipe = load_recipe(path, sets)
+    flow = flow_of(recipe)
+    run = flow.prepare(recipe, path, out)
     manifest = run.manifest()
-    if manifest is not None and not any(tally["unanswered"] for tally in manifest["asking"].values()):
+    if manifest is not None and flow.complete(manifest):
         say(f"complete already: {run.folder}")
-        return run, manifest
-    with naming_faults(run), opened(run):
-        return run, _flow(run, prefect=prefect)
+    else:
+        with naming_faults(run), opened(run):
+            manifest = _run(flow, run, prefect=prefect)
+    return Done(flow, run, manifest)
 
 
 @contextmanager
-def naming_faults(run: Run) -> Iterator[None]:
+def naming_faults(run: RunFolder) -> Iterator[None]:
     """What the file system or the ledger's database refuses is the user's to mend."""
     try:
         yield
     except OSError as error:
-        raise UserError(
-            error.filename or run.folder, "", f"{error.strerror}; what was bought is in {run.ledger}"
-        ) from None
+        kept = f"; what was bought is in {run.ledger}" if run.ledger else ""
+        raise UserError(error.filename or run.folder, "", f"{error.strerror}{kept}") from None
     except (sqlite3.Error, LedgerError) as error:
-        raise UserError(run.ledger, "", f"{error}; run `potstill ledger verify`") from None
+        raise UserError(run.ledger or run.folder, "", f"{error}; run `potstill ledger verify`") from None
 
 
-def _flow(run: Run, *, prefect: bool) -> dict[str, Any]:
+def _run(flow: Flow, run: RunFolder, *, prefect: bool) -> dict[str, Any]:
     if not prefect and not os.environ.get("PREFECT_API_URL"):
-        return rationales(run)
-    from pipelines.flows import rationales_flow
+        return flow.run(run)
+    from pipelines.under_prefect import run_under_prefect
 
-    manifest: dict[str, Any] = rationales_flow(run)
-    return manifest
+    return run_under_prefect(flow, run)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.errors import BudgetReached
+from pipelines.preparing import Run
 from pipelines.recipes import Rationales
-from pipelines.run_folder import Run
 from teachers.budget import Budget, Caps, Charge, SpendFile
 from teachers.ledger_rows import LedgerLike, Stored
 from teachers.metering import charge

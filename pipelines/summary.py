@@ -1,14 +1,8 @@
 """What a finished run prints: where to look, and the funnel."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-
-def as_json(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """The manifest with the run folder, as one JSON object."""
-    return json.dumps({"run_folder": str(folder), **manifest}, ensure_ascii=False) + "\n"
 
 
 def as_text(folder: Path, manifest: Mapping[str, Any]) -> str:

@@ -14,10 +14,11 @@ from pipelines.batching import ask_in_batches
 from pipelines.errors import RunError, UserError
 from pipelines.lanes import lanes
 from pipelines.outliving import can_fork, in_child
+from pipelines.preparing import Run
 from pipelines.progress import Progress
 from pipelines.recipes import LITELLM, Teacher
 from pipelines.records import Problem
-from pipelines.run_folder import Run, owner
+from pipelines.run_folder import owner
 from pipelines.spending import Spent, budget_of
 from pipelines.stopping import stop_on_signals
 from pipelines.tables import count_rows, read_table

@@ -14,8 +14,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.preparing import Run
 from pipelines.progress import say
-from pipelines.run_folder import Run
 from pipelines.tables import schema
 from teachers.trace import Attempt
 

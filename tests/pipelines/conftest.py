@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from pipelines.cli import main
+from pipelines.preparing import Run, load
 from pipelines.rationales import rationales
-from pipelines.run_folder import Run, opened, prepare
+from pipelines.run_folder import opened
 
 Write = Callable[..., Path]
 RunIt = Callable[..., dict[str, Any]]
@@ -82,7 +83,7 @@ def distil() -> Distil:
             **changes,
         }
         (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-        prepared = prepare(folder / "recipe.yaml", [], folder / "out")
+        prepared = load(folder / "recipe.yaml", [], folder / "out")
         with opened(prepared):
             return prepared, rationales(prepared)
 

@@ -44,7 +44,7 @@ def change(recipe: Path, **keys: object) -> Path:
         ("teacher.samples=none", "teacher.0.samples: Input should be a valid integer"),
         ("critic.judge=maths", "critic.judge: Input should be 'math', 'choice' or 'vote'"),
         ("pairs.policy=best", "pairs.policy: Input should be 'first', 'closest_length', 'hardest_wrong' or 'all'"),
-        ("flow=rationale", "flow: 'rationale' is no flow; write flow: rationales"),
+        ("flow=rationale", "flow: 'rationale' is no flow; write one of: rationales"),
         ("name=a/b", "name: String should match pattern"),
         ("problems.hub=openai/gsm8k", "problems: give exactly one of: path, hub, generate"),
         ("teacher.base_url=http://user:pw@host/v1", "must hold no key or password"),

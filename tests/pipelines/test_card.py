@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from pipelines.card import card, escaped
+from pipelines.preparing import Run
 from pipelines.rationales import rationales
-from pipelines.run_folder import Run, opened
+from pipelines.run_folder import opened
 
 Distil = Callable[..., tuple[Run, dict[str, Any]]]
 

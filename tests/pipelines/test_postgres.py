@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main
-from pipelines.run_folder import opened, owner, prepare
+from pipelines.preparing import load
+from pipelines.run_folder import opened, owner
 from tests.postgres_server import PostgresServer
 
 Serve = Callable[..., str]
@@ -76,7 +77,7 @@ def test_a_run_resumed_in_its_folder_has_its_claims_and_no_other_run_has(write_r
     recipe = write_recipe("http://127.0.0.1:9/v1")
     names = []
     for out in ("one", "one", "other"):
-        run = prepare(recipe, [], tmp_path / out)
+        run = load(recipe, [], tmp_path / out)
         with opened(run):
             names.append(owner(run))
     assert names[0] == names[1] != names[2]

@@ -10,8 +10,8 @@ import matplotlib as mpl
 import pytest
 
 from pipelines.findings import agreement, lengths, verdicts_by_teacher, wilson
+from pipelines.preparing import Run
 from pipelines.report import report
-from pipelines.run_folder import Run
 
 Made = tuple[Run, dict[str, Any]]
 Distil = Callable[..., Made]

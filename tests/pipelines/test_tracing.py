@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.run_folder import Run, prepare
+from pipelines.preparing import Run, load
 from pipelines.tracing import TraceWriter
 from teachers.records import Ask, Tokens
 from teachers.trace import Attempt, attempt
@@ -40,7 +40,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def empty_run(write_recipe: Write, tmp_path: Path) -> Run:
-    return prepare(write_recipe("http://127.0.0.1:9/v1"), [], tmp_path / "out")
+    return load(write_recipe("http://127.0.0.1:9/v1"), [], tmp_path / "out")
 
 
 def event(number: int = 1) -> Attempt:
