@@ -34,6 +34,7 @@ from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.prices import FREE
 from teachers.records import Ask
+from teachers.redaction import withhold
 from teachers.tiny import MODEL as TINY
 from teachers.tiny import TinyTeacher
 
@@ -195,6 +196,7 @@ def _api_key(run: Run, teacher: Teacher) -> str | None:
     variable = teacher.api_key_env or ("OPENAI_API_KEY" if teacher.base_url == _OPENAI else None)
     if variable is None:
         return None
+    withhold(variable)
     key = os.environ.get(variable)
     if not key:
         problem = f"no API key: set the environment variable {variable}, or name another one in api_key_env"

@@ -135,7 +135,7 @@ class PracticeTeacher:
         if fault is not None:
             self.met[fault] += 1
         if fault == "throttled":
-            return _error(429, "slow down", {"Retry-After": self._retry_after()})
+            return _error(429, f"slow down{_quoted(request)}", {"Retry-After": self._retry_after()})
         if fault == "stalled":
             await asyncio.Event().wait()  # ends when the asker goes away
         await asyncio.sleep(self.latency.of(arrival))
@@ -192,9 +192,9 @@ async def serve(teacher: PracticeTeacher, port: int, ready: Callable[[str], obje
 
 async def _spoil(request: web.Request, fault: Fault, body: bytes) -> web.StreamResponse:
     if fault == "rejected":
-        return _error(400, "this request is none")
+        return _error(400, f"this request is none{_quoted(request)}")
     if fault == "failed":
-        return _error(500, "out of order")
+        return _error(500, f"out of order{_quoted(request)}")
     if fault == "broken":
         return web.Response(body=body[: len(body) // 2], content_type="application/json")
     response = web.StreamResponse(headers={"Content-Length": str(len(body)), "Content-Type": "application/json"})
@@ -205,6 +205,12 @@ async def _spoil(request: web.Request, fault: Fault, body: bytes) -> web.StreamR
     if request.transport is not None:
         request.transport.abort()
     return response
+
+
+def _quoted(request: web.Request) -> str:
+    """The key that was given, which real endpoints like to put into their errors."""
+    given = request.headers.get("Authorization")
+    return f" (asked with {given})" if given else ""
 
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
