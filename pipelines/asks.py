@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pipelines.endpoints import LITELLM
 from pipelines.errors import UserError
 from pipelines.preparing import Run, recorded_source
-from pipelines.recipes import LITELLM, Recorded, Teacher
+from pipelines.recipes import Recorded, Teacher
 from pipelines.records import Problem
 from pipelines.sources import Source, column
 from teachers.recorded import Recordings

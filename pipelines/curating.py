@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.judging import LABEL, groups_of, kept_text
+from pipelines.judging import groups_of, kept_text
 from pipelines.pairing import Match, pair
 from pipelines.preparing import Run
 from pipelines.records import Funnel, Generation, Judged, Messages, Pair, Problem, Rejected, SftRow, VerdictRow
 from pipelines.tables import TableWriter, read_table
+from pipelines.verdict_tables import LABEL
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pipelines.asking_session import Asked
 from pipelines.asks import ask_for
 from pipelines.errors import UserError
 from pipelines.preparing import Run, load
@@ -21,7 +22,7 @@ from pipelines.records import Problem
 from pipelines.run_folder import held
 from pipelines.running import naming_faults
 from pipelines.spending import Usage
-from pipelines.teaching import Asked, fill
+from pipelines.teaching import fill
 from teachers.ledger_rows import LedgerLike
 from teachers.ledgers import open_ledger
 from teachers.prices import PICODOLLARS
@@ -147,7 +148,7 @@ def _bought(asked: Asked, run: Run) -> int:
 
 
 def _problems(run: Run) -> Iterator[Problem]:
-    rows = read_problems(run.recipe.problems, run.source, needs_answer=run.recipe.critic.judge != "vote")
+    rows = read_problems(run.recipe.problems, run.source, needs_answer=run.recipe.needs_answer)
     return (row for row in rows if isinstance(row, Problem))
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.generations import MISSING
-from pipelines.judging import LABEL, kept_text
+from pipelines.judging import kept_text
 from pipelines.preparing import Run
 from pipelines.records import Generation, Pair, Problem, VerdictRow
 from pipelines.tables import count_rows, read_table
+from pipelines.verdict_tables import LABEL
 
 _SHOWN = 6000
 

@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 
 from critics.self_consistency import vote
 from pipelines.generations import MISSING
-from pipelines.judging import LABEL, kept_text
+from pipelines.judging import kept_text
 from pipelines.preparing import Run
 from pipelines.records import Generation, Pair
 from pipelines.tables import read_columns, read_table
+from pipelines.verdict_tables import LABEL
 
 OUTCOMES = ("right", "wrong", "unjudged", "no_reply")
 """What became of a sample, as people are told."""

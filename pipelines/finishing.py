@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.asking_session import Asked
 from pipelines.card import card
 from pipelines.curating import Curated
 from pipelines.errors import UserError
@@ -18,9 +19,9 @@ from pipelines.recipes import Teacher
 from pipelines.records import Funnel
 from pipelines.report import report
 from pipelines.run_folder import MANIFEST, output_hashes, version
+from pipelines.second_opinion import Heard
 from pipelines.spending import in_usd
 from pipelines.tables import write_text
-from pipelines.teaching import Asked
 from prompts import Prompt
 from teachers.asking import Tally
 from teachers.ledgers import Address
@@ -34,6 +35,7 @@ class Results:
     """What the stages before came to.
 
     Attributes:
+        heard: What hearing the judge came to; ``None`` where the recipe has none.
         times: When the run started, and the seconds of each stage.
     """
 
@@ -41,13 +43,20 @@ class Results:
     asked: Asked
     taught: Taught
     judged: Funnel
+    heard: Heard | None
     curated: Curated
     times: Mapping[str, Any]
 
     @property
     def funnel(self) -> list[Funnel]:
         """Every stage's count, in order."""
-        return [self.problems, self.taught.funnel, self.judged, self.curated.sft, self.curated.pairs]
+        judged = self.heard.funnel if self.heard else self.judged
+        return [self.problems, self.taught.funnel, judged, self.curated.sft, self.curated.pairs]
+
+    @property
+    def tallies(self) -> dict[str, Tally]:
+        """What asking came to, by teacher and of the judge."""
+        return self.asked.tallies | (self.heard.asked.tallies if self.heard else {})
 
 
 def finish(run: Run, results: Results) -> dict[str, Any]:
@@ -87,9 +96,10 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
             "cross_teacher_pairs": curated.cross_teacher_pairs,
         },
         "teachers": [_teacher(teacher, run, results.taught) for teacher in recipe.teacher],
-        "spend": _spend(results.taught),
-        "budget": _budget(run, results.asked),
-        "asking": {label: _tally(tally) for label, tally in results.asked.tallies.items()},
+        "judge": _judge(run, results.heard),
+        "spend": _spend(results),
+        "budget": _budget(run, results),
+        "asking": {label: _tally(tally) for label, tally in results.tallies.items()},
         "ledger": {**_place(run.ledger), "run": run.id},
         "seeds": {"problems": recipe.problems.seed} if recipe.problems.generate else {},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -119,9 +129,32 @@ def _teacher(teacher: Teacher, run: Run, taught: Taught) -> dict[str, Any]:
     }
 
 
-def _spend(taught: Taught) -> dict[str, Any]:
-    """What the replies of this dataset cost, whichever run bought them."""
-    usage = taught.usage.values()
+def _judge(run: Run, heard: Heard | None) -> dict[str, Any] | None:
+    judge, rubric = run.recipe.judge, run.rubric
+    if judge is None or rubric is None or heard is None:
+        return None
+    said = heard.opinions
+    return {
+        "name": judge.label,
+        "model": judge.model,
+        "models_reported": sorted(said.models),
+        "prompt": _prompt(rubric.prompt),
+        "samples": judge.samples,
+        "sampling": judge.sampling.on_the_wire(),
+        "replies": said.outcomes.total(),
+        "verdicts": [
+            {"outcome": outcome, "reason": reason, "replies": count}
+            for (outcome, reason), count in sorted(said.outcomes.items())
+        ],
+        "decisions_changed": said.changed,
+        "price": run.tariffs[judge.label].as_json(),
+        "usage": said.usage.as_json(),
+    }
+
+
+def _spend(results: Results) -> dict[str, Any]:
+    """What the replies of this dataset cost, whichever run bought them, and the judge's opinions of them."""
+    usage = [*results.taught.usage.values(), *([results.heard.opinions.usage] if results.heard else [])]
     return {
         "usd": in_usd(sum(one.usd for one in usage)),
         "prompt_tokens": sum(one.tokens.prompt for one in usage),
@@ -129,11 +162,12 @@ def _spend(taught: Taught) -> dict[str, Any]:
     }
 
 
-def _budget(run: Run, asked: Asked) -> dict[str, Any] | None:
+def _budget(run: Run, results: Results) -> dict[str, Any] | None:
     """What this run may pay and has paid, failed attempts included."""
-    if asked.spent is None:
+    spent = (results.heard.asked if results.heard else results.asked).spent
+    if spent is None:
         return None
-    return {"caps": run.recipe.budget.model_dump(exclude_none=True), "spent": asked.spent.as_json()}
+    return {"caps": run.recipe.budget.model_dump(exclude_none=True), "spent": spent.as_json()}
 
 
 def _tally(tally: Tally) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The critics' stage: every reply gets its verdicts, and one decision is taken from them."""
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,10 +13,10 @@ from critics.verdict import Verdict
 from pipelines.generations import MISSING
 from pipelines.preparing import Run
 from pipelines.progress import Progress
-from pipelines.records import Funnel, Generation, Problem, Rejected, VerdictRow
-from pipelines.tables import TableWriter, count_rows, read_table
+from pipelines.records import Funnel, Generation, Problem, VerdictRow
+from pipelines.tables import count_rows, read_table
+from pipelines.verdict_tables import LABEL, VerdictTables, is_blamed
 
-LABEL = "label"
 _CHUNK = 2000
 
 Group = tuple[Problem, list[Generation]]
@@ -25,26 +24,15 @@ Group = tuple[Problem, list[Generation]]
 
 def judge(run: Run) -> Funnel:
     """Write ``verdicts.parquet``: for every reply what each critic said, then the decision, critic ``label``."""
-    reasons: Counter[str] = Counter()
-    decided = done = 0
     with ExitStack() as stack:
-        table = stack.enter_context(TableWriter(run.table("verdicts"), VerdictRow))
-        rejected = stack.enter_context(TableWriter(run.table(".rejected/verdicts"), Rejected))
+        tables = stack.enter_context(VerdictTables(run))
         progress = stack.enter_context(Progress("judging", count_rows(run.table("generations"))))
         judges = _Judges(run, stack)
         for groups in _chunks(run):
             for generation, verdicts in judges.verdicts(groups):
-                done += 1
-                for verdict in verdicts:
-                    table.write(_row(generation, verdict))
-                label = verdicts[-1]
-                if label.outcome != "unjudged":
-                    decided += 1
-                elif generation.outcome not in MISSING:
-                    reasons[label.reason] += 1
-                    rejected.write(_rejection(generation, label))
-            progress.update(done)
-    return Funnel("verdicts", "replies", decided + reasons.total(), decided, dict(reasons))
+                tables.write(generation, [_row(generation, verdict) for verdict in verdicts])
+            progress.update(tables.generations)
+    return tables.funnel
 
 
 def groups_of(run: Run) -> Iterator[Group]:
@@ -73,7 +61,7 @@ class _Judges:
     """The recipe's critics, with the worker processes they need."""
 
     def __init__(self, run: Run, stack: ExitStack) -> None:
-        self._critic = run.recipe.critic
+        self._run, self._critic = run, run.recipe.critic
         self._math: MathAnswer | None = None
         if self._critic.judge == "math":
             self._math = stack.enter_context(
@@ -105,7 +93,7 @@ class _Judges:
 
     def _answers(self, items: Sequence[tuple[Problem, str]]) -> Iterator[Verdict]:
         critic = self._critic
-        if critic.judge == "vote":
+        if critic.judge in ("vote", "model"):
             return (self._read(text) for _, text in items)
         if critic.judge == "choice":
             return (
@@ -123,7 +111,8 @@ class _Judges:
 
     def _read(self, text: str) -> Verdict:
         answer = canonical_answer(text, self._critic.answer)
-        return Verdict("final_answer", "unjudged", "no_gold_answer" if answer else "no_answer", answer)
+        undecided = "left_to_the_judge" if self._critic.judge == "model" else "no_gold_answer"
+        return Verdict("final_answer", "unjudged", undecided if answer else "no_answer", answer)
 
     def _with_decision(
         self, generation: Generation, shape: Verdict, answer: Verdict | None, vote: Verdict
@@ -134,9 +123,12 @@ class _Judges:
         return [shape, answer, vote, self._decide(generation, decisive)]
 
     def _decide(self, generation: Generation, verdict: Verdict) -> Verdict:
-        decision = replace(verdict, critic=LABEL)
-        blamed = verdict.outcome == "unjudged" and generation.outcome not in MISSING
-        return replace(decision, outcome="fail") if blamed and self._critic.labels == "redi" else decision
+        decision, final = replace(verdict, critic=LABEL), self._run.recipe.judge is None
+        return (
+            replace(decision, outcome="fail")
+            if final and is_blamed(self._critic, generation, verdict.outcome)
+            else decision
+        )
 
 
 def kept_text(cut: Sequence[str], generation: Generation) -> tuple[str, Verdict]:
@@ -152,8 +144,3 @@ def _row(generation: Generation, verdict: Verdict) -> VerdictRow:
     return VerdictRow(
         generation.id, generation.problem_id, verdict.critic, verdict.outcome, verdict.reason, verdict.answer
     )
-
-
-def _rejection(generation: Generation, label: Verdict) -> Rejected:
-    detail = f"answer read: {label.answer}" if label.answer else ""
-    return Rejected("verdicts", label.reason, generation.problem_id, generation.id, detail)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from critics.model_judge import Rubric, answer_rubric, quality_rubric
 from pipelines.errors import UserError
 from pipelines.pricing import check_limits, tariffs
 from pipelines.problems import source_of
 from pipelines.recipe_files import load_recipe
-from pipelines.recipes import Rationales, Teacher
+from pipelines.recipes import Judge, Rationales, Teacher
 from pipelines.records import Problem
 from pipelines.run_folder import RunFolder, identity
 from pipelines.sources import Source
@@ -26,12 +27,14 @@ class Run(RunFolder):
     """One run of the ``rationales`` flow: a pure function of recipe, prompts, inputs and ledger.
 
     Attributes:
-        tariffs: What each teacher costs, by label.
+        rubric: What the recipe's judge goes by.
+        tariffs: What all who are asked cost, by label.
     """
 
     recipe: Rationales
     prompt: Prompt
     student_prompt: Prompt
+    rubric: Rubric | None
     ledger: Address
     tariffs: Mapping[str, Tariff]
 
@@ -75,10 +78,11 @@ def prepare(recipe: Rationales, recipe_path: Path, out: Path) -> Run:
     check_limits(recipe, recipe_path)
     prompt = _prompt(recipe_path, "prompt", recipe.prompt, recipe)
     student_prompt = _prompt(recipe_path, "student_prompt", recipe.student_prompt or recipe.prompt, recipe)
+    rubric = _rubric(recipe.judge) if recipe.judge else None
     inputs = _fingerprints(recipe, recipe_path.parent)
     run_id = identity(
         recipe.model_dump(mode="json", exclude={"ledger", "budget"}),
-        [prompt.sha256, student_prompt.sha256],
+        [prompt.sha256, student_prompt.sha256, *([rubric.prompt.sha256] if rubric else [])],
         dict(inputs),
     )
     ledger = _ledger(recipe_path, recipe) or out / "ledger.sqlite"
@@ -88,6 +92,7 @@ def prepare(recipe: Rationales, recipe_path: Path, out: Path) -> Run:
         recipe_path=recipe_path,
         prompt=prompt,
         student_prompt=student_prompt,
+        rubric=rubric,
         inputs=inputs,
         id=run_id,
         folder=folder,
@@ -116,6 +121,10 @@ def _prompt(recipe_path: Path, key: str, name: str, recipe: Rationales) -> Promp
         mend = "name the column that holds them in problems.columns.choices"
         raise UserError(recipe_path, key, f"{prompt.path}: variable 'choices' has no value: {mend}")
     return prompt
+
+
+def _rubric(judge: Judge) -> Rubric:
+    return answer_rubric() if judge.rubric == "answer" else quality_rubric(judge.criteria, judge.threshold)
 
 
 def _fingerprints(recipe: Rationales, folder: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pipelines.judging import judge
 from pipelines.preparing import Run
 from pipelines.problems import read_problems
 from pipelines.records import Funnel, Problem, Rejected
+from pipelines.second_opinion import hear_judge
 from pipelines.steps import Clock, Step, call
 from pipelines.tables import TableWriter
 from pipelines.teaching import ask_teachers
@@ -31,8 +32,9 @@ def rationales(run: Run, step: Step = call) -> dict[str, Any]:
     asked = clock(ask_teachers, run)
     taught = clock(read_generations, run)
     judged = clock(judge, run)
+    heard = clock(hear_judge, run)
     curated = clock(curate, run)
-    results = Results(problems, asked, taught, judged, curated, clock.times)
+    results = Results(problems, asked, taught, judged, heard, curated, clock.times)
     manifest: dict[str, Any] = step(finish, run, results)
     return manifest
 
@@ -44,12 +46,11 @@ def load_problems(run: Run) -> Funnel:
         UserError: The source is broken, or not one problem is left.
     """
     reasons: dict[str, int] = {}
-    needs_answer = run.recipe.critic.judge != "vote"
     with (
         TableWriter(run.table("problems"), Problem) as problems,
         TableWriter(run.table(".rejected/problems"), Rejected) as rejected,
     ):
-        for row in read_problems(run.recipe.problems, run.source, needs_answer=needs_answer):
+        for row in read_problems(run.recipe.problems, run.source, needs_answer=run.recipe.needs_answer):
             if isinstance(row, Problem):
                 problems.write(row)
             else:

@@ -1,22 +1,15 @@
 """Recipes: one typed model a flow; a key that is not known is an error. `recipe_files` reads them."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from critics.final_answer import Rule
-
-LITELLM = "litellm/"
-"""Prefix of a model that is asked through LiteLLM."""
-
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+from pipelines.endpoints import LITELLM, Endpoint, Slug, Strict
+from teachers.tiny import MODEL as TINY
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Recipe(_Strict):
+class Recipe(Strict):
     """What the recipes of all flows have.
 
     Attributes:
@@ -27,7 +20,7 @@ class Recipe(_Strict):
     name: Slug
 
 
-class Columns(_Strict):
+class Columns(Strict):
     """Which column of the source holds what; ``value`` is the only column of a list of bare values."""
 
     id: str | None = None
@@ -36,7 +29,7 @@ class Columns(_Strict):
     choices: str | None = None
 
 
-class Problems(_Strict):
+class Problems(Strict):
     """Where problems come from: exactly one of ``path``, ``hub`` and ``generate``.
 
     Attributes:
@@ -64,7 +57,7 @@ class Problems(_Strict):
         return self
 
 
-class RecordedColumns(_Strict):
+class RecordedColumns(Strict):
     """Which column of recorded generations holds what.
 
     Attributes:
@@ -76,7 +69,7 @@ class RecordedColumns(_Strict):
     match: str | None = None
 
 
-class Recorded(_Strict):
+class Recorded(Strict):
     """Generations that exist already.
 
     Attributes:
@@ -98,36 +91,7 @@ class Recorded(_Strict):
         return self
 
 
-class Sampling(_Strict):
-    """Goes into every request as it is; what is not given is left to the endpoint."""
-
-    temperature: float | None = Field(default=None, ge=0)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=None, gt=0)
-    max_completion_tokens: int | None = Field(default=None, gt=0)
-    stop: list[str] | None = None
-    extra_body: dict[str, Any] = {}
-
-    def on_the_wire(self) -> dict[str, Any]:
-        """The request's fields."""
-        return {**self.model_dump(exclude_none=True, exclude={"extra_body"}), **self.extra_body}
-
-
-class Price(_Strict):
-    """USD for a million tokens.
-
-    Attributes:
-        cached_input: Of a prompt, read from the provider's cache; by default as `input`.
-        reasoning: By default as `output`.
-    """
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached_input: float | None = Field(default=None, ge=0)
-    reasoning: float | None = Field(default=None, ge=0)
-
-
-class Budget(_Strict):
+class Budget(Strict):
     """What a run may cost at most, over all of its starts.
 
     Attributes:
@@ -142,45 +106,19 @@ class Budget(_Strict):
     wall_s: float | None = Field(default=None, gt=0)
 
 
-class Teacher(_Strict):
-    """Who answers.
+class Teacher(Endpoint):
+    """Who answers: a model, or generations that exist already.
 
     Attributes:
-        model: ``tiny`` is the embedded teacher; ``litellm/PROVIDER/MODEL`` goes through LiteLLM; any other name is
-            asked for at `base_url`.
         recorded: In place of `model`: generations that exist already.
-        name: What tables and reports call it; by default the model.
-        base_url: An OpenAI-compatible endpoint.
-        api_key_env: The environment variable that holds the key. OPENAI_API_KEY is sent to OpenAI, and to another
-            `base_url` only if it is named here.
         samples: Of every problem; all that are recorded, for recorded generations.
-        window: Requests in flight at most; fewer while the endpoint refuses some. Teachers at one `base_url` with one
-            key share the widest of theirs, and the lowest of their limits.
-        requests_per_minute: A limit to keep.
-        tokens_per_minute: A limit to keep, prompt and completion together.
-        choices_per_request: 1 for endpoints that ignore or refuse ``n``.
-        timeout_s: Deadline of one attempt.
-        patience_s: How long the endpoint may go without an answer, or ask to be left alone, before the run ends.
         batch: ``api``: asked in batches, through the endpoint's Batch API, at its price. ``files``: as files for vLLM's
             ``run-batch``, which somebody runs.
-        price: ``unmetered``, or USD for a million tokens; by default the model's list price.
     """
 
-    model: str | None = None
     recorded: Recorded | None = None
-    name: Slug | None = None
-    base_url: str = "https://api.openai.com/v1"
-    api_key_env: str | None = None
     samples: int | None = Field(default=None, gt=0, le=1024)
-    sampling: Sampling = Sampling()
-    window: int = Field(default=64, gt=0, le=4096)
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    tokens_per_minute: float | None = Field(default=None, gt=0)
-    choices_per_request: int = Field(default=128, gt=0, le=128)
-    timeout_s: float = Field(default=600, gt=0)
-    patience_s: float = Field(default=300, gt=0)
     batch: Literal["api", "files"] | None = None
-    price: Price | Literal["unmetered"] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Teacher":
@@ -188,26 +126,17 @@ class Teacher(_Strict):
             raise ValueError("give exactly one of: model, recorded")
         if self.recorded is not None and self.name is None:
             raise ValueError("recorded generations need the name of their teacher: add a name")
-        if self.batch and (self.model is None or self.model == "tiny" or self.model.startswith(LITELLM)):
+        if self.batch and (self.model is None or self.model == TINY or self.model.startswith(LITELLM)):
             raise ValueError("batch is for a model that is asked for at base_url: leave it out")
-        if "@" in self.base_url or "?" in self.base_url:
-            raise ValueError(
-                "base_url must hold no key or password: put the key into the variable that api_key_env names"
-            )
         return self
 
-    @property
-    def label(self) -> str:
-        """The name in tables."""
-        return self.name or (self.model or "").replace("/", "-").replace(":", "-")
 
-
-class Critic(_Strict):
+class Critic(Strict):
     """How replies are judged.
 
     Attributes:
         judge: ``math`` compares with the gold answer; ``choice`` picks from the menu; ``vote`` takes the majority's
-            answer for gold where there is none.
+            answer for gold where there is none; ``model`` leaves every whole reply to the recipe's `Judge`.
         answer: Where the final answer may stand, first match first.
         cut: A reply ends before the first of these texts.
         menu_letters: The letters in a reply are those of the problem's own menu. False where the teacher saw the menu
@@ -219,9 +148,9 @@ class Critic(_Strict):
             negative, truncated and unreadable replies included (arXiv 2505.24850, section 3.1).
     """
 
-    judge: Literal["math", "choice", "vote"] = "math"
-    answer: list[Rule] = ["boxed", "phrase"]
-    cut: list[str] = []
+    judge: Literal["math", "choice", "vote", "model"] = "math"
+    answer: list[Rule] = Field(default=["boxed", "phrase"])
+    cut: list[str] = Field(default=[])
     menu_letters: bool = True
     workers: int = Field(default=2, gt=0)
     timeout_s: float = Field(default=10, gt=0)
@@ -230,13 +159,50 @@ class Critic(_Strict):
     labels: Literal["clear", "redi"] = "clear"
 
 
-class Sft(_Strict):
+class Judge(Endpoint):
+    """A model that gives its opinion of replies, beside the critic's verdict or in its place.
+
+    Attributes:
+        rubric: ``answer``: is the final answer the gold one; ``quality``: a score from 1 to 5 by `criteria`.
+        criteria: What makes a reply good.
+        threshold: This score or more passes.
+        when: ``unjudged``: asked about what the critic leaves undecided; ``not_passed``: and about what it fails;
+            ``always``: about every whole reply.
+        samples: Opinions of every reply; more than half of them decide.
+        form: How the endpoint is told what to write: by a JSON schema, by wanting a JSON object, by the prompt alone.
+        repairs: At most so many times is it asked again for an opinion that cannot be read.
+    """
+
+    section: ClassVar[str] = "judge"
+
+    model: str
+    name: Slug = "judge"
+    samples: int = Field(default=1, gt=0, le=64)
+    rubric: Literal["answer", "quality"] = "answer"
+    criteria: list[str] = Field(default=[])
+    threshold: int = Field(default=4, ge=2, le=5)
+    when: Literal["unjudged", "not_passed", "always"] = "unjudged"
+    form: Literal["json_schema", "json_object", "prompt"] = "json_schema"
+    repairs: int = Field(default=1, ge=0, le=5)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Judge":
+        if self.model == TINY:
+            raise ValueError("the embedded teacher cannot judge: name another model")
+        if self.rubric == "quality" and not self.criteria:
+            raise ValueError("rubric: quality needs criteria: list what makes a reply good")
+        if self.rubric == "answer" and self.criteria:
+            raise ValueError("criteria are for rubric: quality: leave them out")
+        return self
+
+
+class Sft(Strict):
     """Which right replies become SFT rows: the first so many of a problem, equal texts once; ``null`` for all."""
 
     per_problem: int | None = Field(default=None, gt=0)
 
 
-class Pairs(_Strict):
+class Pairs(Strict):
     """Which right and wrong replies become pairs.
 
     Attributes:
@@ -256,6 +222,7 @@ class Rationales(Recipe):
     """A recipe of the ``rationales`` flow.
 
     Attributes:
+        judge: A model whose opinion joins the critic's verdicts.
         prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
         budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
@@ -269,6 +236,7 @@ class Rationales(Recipe):
     prompt: str = "solve_math"
     student_prompt: str | None = None
     critic: Critic = Critic()
+    judge: Judge | None = None
     sft: Sft = Sft()
     pairs: Pairs = Pairs()
     budget: Budget = Budget()
@@ -283,8 +251,20 @@ class Rationales(Recipe):
 
     @model_validator(mode="after")
     def _check(self) -> "Rationales":
-        labels = [teacher.label for teacher in self.teacher]
+        labels = [endpoint.label for endpoint in self.asked]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice:
-            raise ValueError(f"two teachers are called {twice!r}: give each a name of its own")
+            raise ValueError(f"two of teacher and judge are called {twice!r}: give each a name of its own")
+        if self.critic.judge == "model" and self.judge is None:
+            raise ValueError("critic.judge: model leaves replies to a judge: add the section judge")
         return self
+
+    @property
+    def asked(self) -> list[Teacher | Judge]:
+        """All who are asked."""
+        return [*self.teacher, *([self.judge] if self.judge else [])]
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether a problem without a gold answer is of no use."""
+        return self.critic.judge in ("math", "choice") or (self.judge is not None and self.judge.rubric == "answer")

@@ -56,7 +56,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """What one critic said of one generation; the critic ``label`` is the decision taken from the others."""
+    """What one critic said of one generation; the critic ``label`` is the decision taken from the others.
+
+    Attributes:
+        request_sha256: The key in the ledger of what a model was asked for it; empty where none was.
+    """
 
     generation_id: str
     problem_id: str
@@ -64,6 +68,7 @@ class VerdictRow:
     outcome: str
     reason: str
     answer: str | None
+    request_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _TRAILING_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
 _DECODER = json.JSONDecoder(strict=False)
 _MOST_OBJECTS: Final = 64
 _MOST_PROBLEMS: Final = 5
+_MORE: Final = re.compile(r'[{}"]')
 _RENAMED: Final = {"oneOf": "anyOf"}  # strict endpoints know the one only
 
 
@@ -39,6 +40,7 @@ class Structured(Generic[Model]):
         problem: What is wrong with the reply, or why there is none.
         reply: The reply that this was read from: the sample's own, or that to its last repair.
         repairs: How often it was asked again.
+        requests: The keys of all requests that it took, in order.
     """
 
     outcome: Literal["parsed", "invalid", "unanswered"]
@@ -46,6 +48,7 @@ class Structured(Generic[Model]):
     problem: str
     reply: Reply
     repairs: int = 0
+    requests: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,15 @@ class Structure(Generic[Model]):
         form: How the endpoint is told. ``json_object`` and ``prompt`` leave it to the prompt to show `schema_text`.
         repairs: At most so many times is a sample asked again. Truncated and refused replies are not: they would be so
             again.
+        last: Only the object that a reply ends with counts, but for prose after it: a judge may quote what it judges,
+            objects included, and its own comes last.
     """
 
     schema: type[Model]
     repair: Callable[[str], Sequence[Mapping[str, str]]]
     form: Form = "json_schema"
     repairs: int = 1
+    last: bool = False
 
     @property
     def schema_text(self) -> str:
@@ -91,13 +97,13 @@ class Structure(Generic[Model]):
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
     def read(self, reply: Reply) -> Structured[Model]:
-        """Find the first JSON object in a reply that fits; never raises over what a model wrote."""
+        """Find the first JSON object in a reply that fits, or `last`; never raises over what a model wrote."""
         if reply.outcome in ("provider_error", "timeout"):
             return Structured("unanswered", None, reply.error or reply.outcome, reply)
         if reply.outcome == "refused":
             return Structured("invalid", None, "refused", reply)
         problem = "there is no JSON object in it"
-        for number, found in enumerate(_objects(reply.text)):
+        for number, found in enumerate((_last_object if self.last else _objects)(reply.text)):
             try:
                 return Structured("parsed", self.schema.model_validate_json(json.dumps(found)), "", reply)
             except ValidationError as error:
@@ -133,14 +139,15 @@ class Structure(Generic[Model]):
 
     def _follow(self, ask: Ask, reply: Reply, ledger: LedgerLike) -> tuple[Structured[Model], Ask | None]:
         """What a sample came to so far, and the repair that it still wants."""
-        found = self.read(reply)
+        found = replace(self.read(reply), requests=(ask.digest,))
         for number in range(1, self.repairs + 1):
             if found.outcome != "invalid" or found.reply.outcome != "ok":
                 break
             ask = self._again(ask, found)
             if not ledger.held(ask.digest):
                 return found, ask
-            found = replace(self.read(ledger.replies(ask.digest, 1)[0]), repairs=number)
+            next_reply, requests = ledger.replies(ask.digest, 1)[0], (*found.requests, ask.digest)
+            found = replace(self.read(next_reply), repairs=number, requests=requests)
         return found, None
 
     def _again(self, ask: Ask, found: Structured[Model]) -> Ask:
@@ -191,6 +198,18 @@ def _objects(text: str) -> Iterator[Any]:
             yield _decode(text, start)
         except (ValueError, RecursionError):
             continue
+
+
+def _last_object(text: str) -> Iterator[Any]:
+    """The JSON object that a text ends with; nothing where more of one, or of a string, follows it."""
+    for match in reversed(list(_OBJECT.finditer(text))[-_MOST_OBJECTS:]):
+        try:
+            found, end = _DECODER.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if not _MORE.search(text, end):
+            yield found
+            return
 
 
 def _decode(text: str, start: int) -> Any:
