@@ -19,14 +19,12 @@ import hashlib
 import itertools
 import json
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
 _KEY_DIGITS: Final = 16
 _BEYOND_ASCII: Final = re.compile(r"[^ -~]")
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-_TOKEN: Final = re.compile(r"<(?=[|/!\uff5ca-zA-Z])|\[(?=/?[A-Z_]+\])")
+_TOKEN: Final = re.compile(r"<(?=[|/!\uff5ca-zA-Z])|\[(?=/?[A-Z_]{3,}\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +58,4 @@ def _as_line(text: str) -> str:
 
 def _visible(found: re.Match[str]) -> str:
     character = found[0]
-    return json.dumps(character)[1:-1] if unicodedata.category(character) in _UNSEEN else character
+    return character if character.isprintable() else json.dumps(character)[1:-1]

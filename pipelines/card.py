@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 import yaml
 
+from pipelines.endpoints import Endpoint
 from pipelines.findings import TeacherVerdicts, verdicts_by_teacher
 from pipelines.preparing import Run
 from pipelines.recipes import Pairs, Rationales, Teacher
@@ -22,8 +23,18 @@ CONFIGS = {"sft": "sft/train", "pairs": "pairs/train"}
 JUDGES = {
     "math": "The reply's final answer is compared with the gold answer, as numbers and as formulas (Math-Verify).",
     "choice": "The option that the reply names is compared with the gold one.",
+    "model": "A judge model's opinion alone decides.",
     "vote": "There is no gold answer: the majority's final answer is taken for right (self-consistency), so "
     "*right* below means *in agreement with the majority*.",
+}
+_RUBRICS = {
+    "answer": "whether its final answer is the gold one",
+    "quality": "for a score from 1 to 5 by the recipe's criteria",
+}
+_WHEN = {
+    "unjudged": "where the critic left a reply undecided",
+    "not_passed": "where the critic did not pass a reply",
+    "always": "about every whole reply",
 }
 LABELS = {
     "clear": "Only a clearly wrong reply counts as wrong; whatever could not be decided is *unjudged*, and in no "
@@ -78,6 +89,7 @@ def card(run: Run, manifest: Mapping[str, Any]) -> str:
         teachers=[_teacher(*both) for both in zip(manifest["teachers"], recipe.teacher, strict=True)],
         verdicts=[(name, found, _accuracy(found)) for name, found in verdicts_by_teacher(run).items()],
         judge=_Markdown(JUDGES[recipe.critic.judge]),
+        opinion=opinion_in_words(manifest, recipe),
         labels=_Markdown(LABELS[recipe.critic.labels]),
         reading=_Markdown(_in_words([_RULES[rule] for rule in recipe.critic.answer])),
         cuts=[json.dumps(cut, ensure_ascii=False) for cut in recipe.critic.cut],
@@ -100,6 +112,18 @@ def pairing_in_words(pairs: Pairs) -> str:
     """The recipe's pairing policy as a sentence."""
     number = "one pair" if pairs.per_problem == 1 else f"{pairs.per_problem} pairs"
     return f"At most {number} of one problem: {_POLICIES[pairs.policy]}; {_SIDES[pairs.teachers]}."
+
+
+def opinion_in_words(manifest: Mapping[str, Any], recipe: Rationales) -> str:
+    """Whom the recipe has for a judge, and what that changed; empty without one."""
+    judge, told = recipe.judge, manifest["judge"]
+    if judge is None:
+        return ""
+    asked = f"{judge.model} was asked {_WHEN[judge.when]}, {_RUBRICS[judge.rubric]}: about {told['replies']} replies"
+    return (
+        f"{asked}, which changed {told['decisions_changed']} decisions. Where the critic decides nothing, the judge"
+        " decides; where the two differ, the reply is unjudged."
+    )
 
 
 def _front_matter(run: Run) -> str:
@@ -141,11 +165,11 @@ def sampling_in_words(sampling: Mapping[str, Any]) -> str:
     return ", ".join(values) or "left to the endpoint"
 
 
-def cost_in_words(teacher: Teacher, usd: float) -> str:
-    """A teacher's cost in USD, or why there is none to tell."""
-    if teacher.recorded:
+def cost_in_words(asked: Endpoint, usd: float) -> str:
+    """A teacher's or judge's cost in USD, or why there is none to tell."""
+    if asked.model is None:
         return "recorded"
-    if teacher.price == "unmetered":
+    if asked.price == "unmetered":
         return "unmetered"
     return dollars(usd)
 

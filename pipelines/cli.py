@@ -119,7 +119,11 @@ def _add_serve_test_teacher(commands: "argparse._SubParsersAction[argparse.Argum
     serve.add_argument("--retry-after-date", action="store_true", help="tell it as a date")
     serve.add_argument("--api-key", default="", metavar="KEY", help="the key it wants")
     serve.add_argument("--model", default="", help="the only model it knows")
-    serve.add_argument("--json", choices=("plain", "fenced", "broken"), help="answer in JSON; broken until asked again")
+    serve.add_argument(
+        "--json",
+        choices=("plain", "fenced", "broken", "judge"),
+        help="answer in JSON; broken until asked again; as a judge",
+    )
     serve.add_argument("--reasoning", choices=("reasoning_content", "reasoning"), help="think apart, in this field")
     serve.add_argument("--batch-latency", type=float, default=0.0, metavar="SECONDS", help="time of a batch")
     for fault in _BATCH_FAULTS:

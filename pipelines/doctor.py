@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipelines.endpoints import Endpoint
 from pipelines.flows import flow_of
 from pipelines.recipe_files import load_recipe
-from pipelines.recipes import Rationales, Teacher
+from pipelines.recipes import Rationales
 from pipelines.run_folder import OUT
 from teachers.ledger import BALLAST_BYTES
 from teachers.tiny import MODEL as TINY
@@ -48,7 +49,9 @@ def doctor(recipe: Path | None) -> int:
         findings.append(Finding("ok", "recipe", f"{recipe} is in order; its run would be {run.folder}"))
         if isinstance(loaded, Rationales):
             for index, teacher in enumerate(loaded.teacher):
-                findings += _teacher(index, teacher)
+                findings += _asked(f"teacher.{index}", teacher)
+            if loaded.judge is not None:
+                findings += _asked("judge", loaded.judge)
     for finding in findings:
         sys.stdout.write(f"{finding.state:<9} {finding.what:<24} {finding.found}\n")
         if finding.fix and finding.state != "ok":
@@ -95,16 +98,16 @@ def _name(requirement: str) -> str:
     return requirement[:end]
 
 
-def _teacher(index: int, teacher: Teacher) -> Iterator[Finding]:
-    what = f"teacher {teacher.label}"
-    if teacher.recorded is not None or teacher.model == TINY:
+def _asked(key: str, asked: Endpoint) -> Iterator[Finding]:
+    what = f"{asked.section} {asked.label}"
+    if asked.model in (None, TINY):
         yield Finding("ok", what, "answers without a network")
         return
-    if teacher.api_key_env is not None:
-        held = bool(os.environ.get(teacher.api_key_env))
-        found = f"{teacher.api_key_env} is {'set' if held else 'not set'}"
-        yield Finding("ok" if held else "missing", what, found, f"export {teacher.api_key_env}=…")
-    yield _reachable(what, teacher.base_url, f"teacher.{index}.base_url")
+    if asked.api_key_env is not None:
+        held = bool(os.environ.get(asked.api_key_env))
+        found = f"{asked.api_key_env} is {'set' if held else 'not set'}"
+        yield Finding("ok" if held else "missing", what, found, f"export {asked.api_key_env}=…")
+    yield _reachable(what, asked.base_url, f"{key}.base_url")
 
 
 def _reachable(what: str, url: str, key: str) -> Finding:

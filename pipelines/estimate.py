@@ -15,6 +15,7 @@ from typing import Final
 from pipelines.asking_session import Asked
 from pipelines.asks import ask_for
 from pipelines.errors import UserError
+from pipelines.judge_outlook import JudgeOutlook, judge_outlook
 from pipelines.preparing import Run, load
 from pipelines.problems import read_problems
 from pipelines.recipes import Teacher
@@ -88,6 +89,7 @@ class Estimate:
     Attributes:
         pilot: Problems that were looked at.
         bought: Replies that were bought for it just now.
+        judge: What the recipe's judge may take beside all this.
         spent: What the run has paid so far, in USD, failed attempts included; ``None`` without a budget.
     """
 
@@ -96,6 +98,7 @@ class Estimate:
     bought: int
     spent: float | None
     outlooks: list[Outlook]
+    judge: JudgeOutlook | None
 
     @property
     def usd(self) -> Range:
@@ -140,7 +143,8 @@ def estimate(recipe: Path, sets: Sequence[str], out: Path) -> Estimate:
         asked = fill(run, lambda: pilot, len(pilot))
         ids = {problem.id for problem in pilot}
         outlooks = [_outlook(run, teacher, ids) for teacher in run.recipe.teacher if teacher.recorded is None]
-    return Estimate(run, len(pilot), _bought(asked, run), asked.spent.usd if asked.spent else None, outlooks)
+        judge = judge_outlook(run, run.recipe.judge, _problems(run), ids) if run.recipe.judge else None
+    return Estimate(run, len(pilot), _bought(asked, run), asked.spent.usd if asked.spent else None, outlooks, judge)
 
 
 def _bought(asked: Asked, run: Run) -> int:

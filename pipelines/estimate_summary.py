@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipelines.estimate import Estimate, Outlook, Range
+from pipelines.judge_outlook import JudgeOutlook
 
 
 def as_json(found: Estimate) -> dict[str, Any]:
@@ -24,11 +25,17 @@ def as_json(found: Estimate) -> dict[str, Any]:
             }
             for outlook in found.outlooks
         ],
+        "judge": found.judge and _judge_as_json(found.judge),
         "paid_usd": round(found.paid, 6),
         "usd": found.usd.as_json(),
         "total_usd": (found.usd + Range(found.paid, found.paid, found.paid)).as_json(),
         "seconds": found.seconds.as_json(),
     }
+
+
+def _judge_as_json(judge: JudgeOutlook) -> dict[str, Any]:
+    usd = None if judge.usd is None else round(judge.usd, 6)
+    return {"name": judge.judge, "price": judge.price, "replies_at_most": judge.replies, "usd_at_most": usd}
 
 
 def as_text(found: Estimate) -> str:
@@ -39,11 +46,18 @@ def as_text(found: Estimate) -> str:
         *(line for outlook in found.outlooks for line in _told(outlook)),
         f"still to pay {_money(found.usd)}; {_money_of(found.paid)} of the dataset is in the ledger already",
         f"asking takes {_time(found.seconds)} if the endpoints keep the pilot's pace",
+        *([_judge_told(found.judge)] if found.judge else []),
     ]
     cap = found.run.recipe.budget.usd
     if cap is not None and found.spent is not None and found.spent + found.usd.high > cap:
         lines.append(f"budget.usd may stop it: ${cap} allowed, {_money_of(found.spent)} of it spent by this run so far")
     return "\n".join(lines) + "\n"
+
+
+def _judge_told(judge: JudgeOutlook) -> str:
+    cost = "a cost nothing limits: set judge.sampling.max_tokens" if judge.usd is None else _money_of(judge.usd)
+    asked = f"{judge.judge} (price: {judge.price}), asked about {judge.replies:,} replies at most"
+    return f"not in these numbers: {asked}: {cost}"
 
 
 def _told(outlook: Outlook) -> list[str]:

@@ -88,6 +88,7 @@ def _generation(folder: Path, generation: Generation, ledger: Address) -> Iterat
         if verdict.generation_id == generation.id:
             answer = f", answer {verdict.answer}" if verdict.answer is not None else ""
             yield f"  verdict   {verdict.critic}: {verdict.outcome} ({verdict.reason}{answer})"
+            yield from _opinions(verdict, ledger)
     yield from _fates(folder, generation.id)
 
 
@@ -107,6 +108,21 @@ def _ledger_lines(generation: Generation, ledger: Address) -> Iterator[str]:
         yield f"  request\n{_indented(json.dumps(json.loads(request), indent=2, ensure_ascii=False))}"
     for row in rows:
         yield f"  response  {_response(row)}"
+
+
+def _opinions(verdict: VerdictRow, ledger: Address) -> Iterator[str]:
+    """What a judge wrote."""
+    if not verdict.request_sha256:
+        return
+    digest = bytes.fromhex(verdict.request_sha256)
+    yield f"  ledger    request sha256 {verdict.request_sha256}"
+    try:
+        with open_ledger(ledger, must_exist=True) as book:
+            replies = book.replies(digest, book.held(digest))
+    except LedgerError as error:
+        yield f"  ledger    not read: {error}"
+        return
+    yield from (f"  judge\n{_indented(reply.text)}" for reply in replies)
 
 
 def _response(row: Stored) -> str:

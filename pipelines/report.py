@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from pipelines.card import JUDGES, LABELS, cost_in_words, dollars, pairing_in_words
+from pipelines.card import JUDGES, LABELS, cost_in_words, dollars, opinion_in_words, pairing_in_words
 from pipelines.examples import pair_examples, unjudged_examples
 from pipelines.findings import (
     Agreement,
@@ -61,6 +61,12 @@ _MEANINGS = {
     "no_absolute_majority": "outside the leading answer, which holds half of the votes or less",
     "tie": "two answers have the most votes",
     "too_few": "fewer answers than a vote needs",
+    "left_to_the_judge": "no critic but the judge decides",
+    "verifiers_disagree": "the critic and the judge decide differently",
+    "judge_ambiguous": "the judge cannot tell",
+    "judge_unreadable": "the judge's reply is no opinion, also when asked again",
+    "judge_unanswered": "the judge gave no reply",
+    "judge_divided": "no more than half of the judge's opinions agree",
     "duplicate_text": "the same text to the same question is kept already",
     "beyond_per_problem": "the recipe wants no more of one problem",
     "no_right_reply": "no reply to this problem is right",
@@ -98,6 +104,7 @@ def report(run: Run, manifest: Mapping[str, Any]) -> str:
         verdicts=verdicts,
         reasons=_reasons(verdicts),
         judge=JUDGES[run.recipe.critic.judge].replace("*", ""),
+        opinion=opinion_in_words(manifest, run.recipe),
         labels=LABELS[run.recipe.critic.labels].replace("*", ""),
         pairing=pairing_in_words(run.recipe.pairs),
         agreed=agreed,
@@ -176,12 +183,15 @@ def _longer(measured: Lengths) -> tuple[float, int] | None:
 def _costs(
     run: Run, manifest: Mapping[str, Any], verdicts: Mapping[str, TeacherVerdicts]
 ) -> list[tuple[str, Mapping[str, Any], str, str]]:
-    """Teacher, usage, cost, and cost of one right reply."""
+    """Teacher or judge, usage, cost, and a teacher's cost of one right reply."""
     rows = []
     for teacher, told in zip(run.recipe.teacher, manifest["teachers"], strict=True):
         usd, right = told["usage"]["usd"], verdicts[teacher.label].outcomes["right"]
         each = f"${usd / right:,.6f}" if usd and right else ""
         rows.append((teacher.label, told["usage"], cost_in_words(teacher, usd), each))
+    judge, told = run.recipe.judge, manifest["judge"]
+    if judge is not None:
+        rows.append((judge.label, told["usage"], cost_in_words(judge, told["usage"]["usd"]), ""))
     return rows
 
 

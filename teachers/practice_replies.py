@@ -5,8 +5,9 @@ import re
 from typing import Any, Literal
 
 from teachers.practice_faults import draw
+from teachers.practice_judge import opinion
 
-JsonStyle = Literal["plain", "fenced", "broken"]
+JsonStyle = Literal["plain", "fenced", "broken", "judge"]
 Reasoning = Literal["reasoning_content", "reasoning"]
 
 
@@ -20,14 +21,17 @@ def completion(
         body: The request.
         truncated: Break off in the middle, of the thoughts where they are told apart.
         style: Answer ``{"working": …, "total": …}``: as it is, in a fence after some prose, or broken until somebody
-            asks again; ``None`` answers in prose.
+            asks again; ``judge`` gives its opinion (`practice_judge`); ``None`` answers in prose.
         reasoning: The field to think in, as endpoints call it; ``None`` thinks aloud.
     """
     question = _question(body, again=style is not None)
-    messages = [
-        _message(question, f"{key}:{index}", style, reasoning, _is_again(body))
-        for index in range(int(body.get("n", 1)))
-    ]
+    number = int(body.get("n", 1))
+    if style == "judge":
+        said = json.dumps(opinion(body["messages"]))
+        messages = [{"role": "assistant", "content": said} for _ in range(number)]
+    else:
+        again = _is_again(body)
+        messages = [_message(question, f"{key}:{index}", style, reasoning, again) for index in range(number)]
     if truncated:
         for message in messages:
             field = reasoning or "content"

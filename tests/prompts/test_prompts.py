@@ -70,5 +70,5 @@ def test_a_broken_prompt_says_what_to_mend(tmp_path: Path, text: str, message: s
 
 
 def test_a_prompt_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(PromptError, match="bare_question, repair_json, solve_choice, solve_math"):
+    with pytest.raises(PromptError, match=r"bare_question, judge_answer, .*, repair_json, solve_choice, solve_math"):
         load_prompt("nothing")
