@@ -4,6 +4,7 @@
 - `critics.math_answer`: does its final answer equal the gold one?
 - `critics.choice`: did it choose the right option?
 - `critics.self_consistency`: what do most replies to the question say?
+- `critics.model_judge`: what does a model say of it, by a rubric? `critics.fence` keeps the reply from instructing it.
 
 ``fail`` is only ever a clear failure; whatever cannot be decided is ``unjudged``, with a reason.
 """

@@ -90,7 +90,7 @@ def hear_judge(run: Run) -> Heard | None:
             await structure.fill(collector.run, lambda: _asks(run, judge, structure), session.ledger)
             return collector.tally
 
-    number = sum(1 for _ in _asks(run, judge, structure))
+    number = sum(_is_wanted(judge, reviewed) for reviewed in _reviewed(run))
     asked = ask(run, {judge.label: job}, [judge], "asking the judge", number)
     return _join(run, judge, structure, asked)
 
@@ -126,12 +126,15 @@ def _asks(run: Run, judge: Judge, structure: Structure[Any]) -> Iterator[Ask]:
 
 
 def _ask_for(run: Run, judge: Judge, structure: Structure[Any], reviewed: Reviewed) -> Ask | None:
-    """``None`` where the judge is not to be asked: the reply is not whole, or `Judge.when` leaves it out."""
-    whole, decision = reviewed.verdicts[0].outcome == "pass", reviewed.verdicts[-1].outcome
-    if not whole or decision not in _WANTED[judge.when]:
+    if not _is_wanted(judge, reviewed):
         return None
     text, _ = kept_text(run.recipe.critic.cut, reviewed.generation)
     return ask_about(run, judge, structure, reviewed.problem, text, reviewed.generation.id)
+
+
+def _is_wanted(judge: Judge, reviewed: Reviewed) -> bool:
+    """Whether the judge is asked: the reply is whole, and `Judge.when` wants it."""
+    return reviewed.verdicts[0].outcome == "pass" and reviewed.verdicts[-1].outcome in _WANTED[judge.when]
 
 
 def _reviewed(run: Run) -> Iterator[Reviewed]:
