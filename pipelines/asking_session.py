@@ -12,8 +12,8 @@ from pipelines.endpoints import LITELLM, Endpoint
 from pipelines.errors import RunError, UserError
 from pipelines.lanes import lanes
 from pipelines.outliving import can_fork, in_child
-from pipelines.progress import Progress
 from pipelines.preparing import Run
+from pipelines.progress import Progress
 from pipelines.run_folder import owner
 from pipelines.spending import Spent, budget_of
 from pipelines.stopping import stop_on_signals

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.asks import ask_for, recordings_of
+from pipelines.preparing import Run
 from pipelines.recipes import Judge
 from pipelines.records import Problem
-from pipelines.preparing import Run
 from pipelines.second_opinion import ask_about, structure_for
 from teachers.ledgers import open_ledger
 from teachers.metering import completion_limit, worst_case

@@ -82,7 +82,7 @@ def prepare(recipe: Rationales, recipe_path: Path, out: Path) -> Run:
     inputs = _fingerprints(recipe, recipe_path.parent)
     run_id = identity(
         recipe.model_dump(mode="json", exclude={"ledger", "budget"}),
-        [prompt.sha256, student_prompt.sha256, *([rubric.prompt.sha256] if rubric else [])],
+        [prompt.sha256, student_prompt.sha256, *_judge_prompts(rubric)],
         dict(inputs),
     )
     ledger = _ledger(recipe_path, recipe) or out / "ledger.sqlite"
@@ -125,6 +125,10 @@ def _prompt(recipe_path: Path, key: str, name: str, recipe: Rationales) -> Promp
 
 def _rubric(judge: Judge) -> Rubric:
     return answer_rubric() if judge.rubric == "answer" else quality_rubric(judge.criteria, judge.threshold)
+
+
+def _judge_prompts(rubric: Rubric | None) -> list[str]:
+    return [rubric.prompt.sha256, load_prompt("repair_json").sha256] if rubric else []
 
 
 def _fingerprints(recipe: Rationales, folder: Path) -> dict[str, str]:

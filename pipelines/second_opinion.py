@@ -20,9 +20,9 @@ from critics.verdict import Verdict
 from pipelines.asking_session import Asked, Session, ask
 from pipelines.endpoints import LITELLM
 from pipelines.judging import groups_of, kept_text
+from pipelines.preparing import Run
 from pipelines.recipes import Judge
 from pipelines.records import Funnel, Generation, Problem, VerdictRow
-from pipelines.preparing import Run
 from pipelines.spending import Usage
 from pipelines.tables import read_table
 from pipelines.verdict_tables import VerdictTables, is_blamed

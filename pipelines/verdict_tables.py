@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from pipelines.generations import MISSING
+from pipelines.preparing import Run
 from pipelines.recipes import Critic
 from pipelines.records import Funnel, Generation, Rejected, VerdictRow
-from pipelines.preparing import Run
 from pipelines.tables import TableWriter
 
 LABEL = "label"
