@@ -123,12 +123,10 @@ class _Judges:
         return [shape, answer, vote, self._decide(generation, decisive)]
 
     def _decide(self, generation: Generation, verdict: Verdict) -> Verdict:
-        decision, final = replace(verdict, critic=LABEL), self._run.recipe.judge is None
-        return (
-            replace(decision, outcome="fail")
-            if final and is_blamed(self._critic, generation, verdict.outcome)
-            else decision
-        )
+        decision = replace(verdict, critic=LABEL)
+        if self._run.recipe.judge is None and is_blamed(self._critic, generation, verdict.outcome):
+            return replace(decision, outcome="fail")  # with a judge, only once it has been heard
+        return decision
 
 
 def kept_text(cut: Sequence[str], generation: Generation) -> tuple[str, Verdict]:
