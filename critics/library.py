@@ -6,28 +6,24 @@ is what students get, to the letter. `Library.approved` is the only reader for s
 that is not approved, and nothing at all from a library whose log does not add up.
 """
 
-import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Connection, Select, and_, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from critics.audit_log import faults
-from critics.audit_store import AuditStore, StoreError, storable
-from critics.audit_tables import dialogues, usage, versions
-from critics.strategy import Dialogue, Status, Strategy, canonical, dialogue_from_json
+from critics.audit_store import StoreError, storable
+from critics.audit_tables import dialogues, log, usage, versions
+from critics.library_reader import LibraryReader, UnknownStrategy, changes, current_strategy, sha256
+from critics.strategy import Dialogue, Status, Strategy, canonical
 
+Decision = Literal["approve", "reject"]
 Change = Literal["edit", "approve", "reject", "retire", "roll_back", "merge", "rescore"]
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
-_PUTS: dict[str, Status] = {"approve": "approved", "reject": "rejected", "retire": "retired"}
-
-
-class UnknownStrategy(StoreError):  # noqa: N818 - a state to tell the user of
-    """There is no strategy of this id, or no such version of it."""
+_PUTS: dict[str, Status] = {"approve": "approved", "reject": "rejected", "retire": "retired", "roll_back": "draft"}
 
 
 class Stale(StoreError):  # noqa: N818 - somebody was quicker
@@ -51,10 +47,8 @@ class Added:
     known: int
 
 
-class Library(AuditStore):
+class Library(LibraryReader):
     """A strategy library in an SQLite file or a PostgreSQL database; use as a context manager. Threads may share it."""
-
-    # -- writing
 
     def add(self, drafts: Iterable[Strategy], *, who: str, why: str) -> Added:
         """Add new strategies, as drafts of version 1; one whose id is there already stays as people left it.
@@ -103,18 +97,54 @@ class Library(AuditStore):
             StoreError: Approving, rejecting or retiring would change words, or nothing would change.
         """
 
+        return self._write(lambda db: self._save(db, changed, action, who, why))
+
+    def _save(self, db: Connection, changed: Strategy, action: Change, who: str, why: str) -> Strategy:
+        current = current_strategy(db, changed.id)
+        if current.version != changed.version:
+            raise Stale(changed, current)
+        rewritten = changed.words != current.words
+        if rewritten and action in ("approve", "reject", "retire"):
+            raise StoreError(f"{changed.id}: save the new words first, then {action}")
+        status = _PUTS.get(action, "draft" if rewritten else current.status)
+        saved = replace(changed, version=current.version + 1, status=status)
+        if replace(saved, version=current.version).as_json() == current.as_json():
+            raise StoreError(f"{changed.id}: nothing to change: it is {current.status} with these words already")
+        self._put(db, saved, who, action, why, current)
+        return saved
+
+    def decide(
+        self,
+        id: str,
+        verdict: Decision,
+        *,
+        based_on: int,
+        who: str,
+        why: str,
+        raters: int = 1,  # noqa: A002
+    ) -> Strategy:
+        """Approve or reject, once `raters` people have said the same of this version independently.
+
+        An approved strategy is rejected at once: stopping one needs nobody's consent.
+
+        Returns:
+            The version that is current now: the same one while opinions are too few or divided.
+
+        Raises:
+            Stale: `based_on` is not the current version.
+            UnknownStrategy: There is none of this id.
+            StoreError: It has this status already.
+        """
+
         def work(db: Connection) -> Strategy:
-            current = _current(db, changed.id)
-            if current.version != changed.version:
-                raise Stale(changed, current)
-            status = _PUTS.get(action, current.status if changed.words == current.words else "draft")
-            if action in _PUTS and changed.words != current.words:
-                raise StoreError(f"{changed.id}: save the new words first, then {action}")
-            saved = replace(changed, version=current.version + 1, status=status)
-            if replace(saved, version=current.version) == current:
-                raise StoreError(f"{changed.id}: nothing to change: it is {current.status} with these words already")
-            self._put(db, saved, who, action, why, current)
-            return saved
+            current = current_strategy(db, id)
+            if current.version != based_on:
+                raise Stale(replace(current, version=based_on), current)
+            if raters > 1 and current.status != "approved":
+                self._log(db, who, "opinion", id, current.version, why, {"verdict": verdict})
+                if list(_opinions(db, current).values()).count(verdict) < raters:
+                    return current
+            return self._save(db, current, verdict, who, why)
 
         return self._write(work)
 
@@ -128,7 +158,7 @@ class Library(AuditStore):
         earlier = next((version for version in self.history(id) if version.version == to), None)
         if earlier is None:
             raise UnknownStrategy(f"{id}: there is no version {to}")
-        return self.save(replace(earlier, version=based_on, status="draft"), action="roll_back", who=who, why=why)
+        return self.save(replace(earlier, version=based_on), action="roll_back", who=who, why=why)
 
     def comment(self, id: str, text: str, *, who: str) -> None:  # noqa: A002
         """Put a remark into the log; it makes no version.
@@ -138,7 +168,7 @@ class Library(AuditStore):
         """
 
         def work(db: Connection) -> None:
-            self._log(db, who, "comment", id, _current(db, id).version, text, {})
+            self._log(db, who, "comment", id, current_strategy(db, id).version, text, {})
 
         self._write(work)
 
@@ -172,116 +202,12 @@ class Library(AuditStore):
         db.execute(insert(versions), row)
         if old is None:
             db.execute(insert(usage), {"id": new.id, "served": 0, "used": 0})
-        what = {"changed": _changes(old, new), "record_sha256": _sha256(record)}
+        what = {"changed": changes(old, new), "record_sha256": sha256(record)}
         self._log(db, who, action, new.id, new.version, why, what)
 
-    # -- reading
 
-    def approved(self) -> list[Strategy]:
-        """The strategies that may be served and published; the only reader for that.
-
-        Raises:
-            StoreError: The log or a version is not as it was written.
-        """
-        wrong = self.verify()
-        if wrong:
-            raise StoreError(f"{self.name}: nothing is served from a library that was tampered with: {wrong[0]}")
-        return self.current("approved")
-
-    def current(self, status: Status | None = None, search: str = "", tag: str = "") -> list[Strategy]:
-        """The current version of every strategy, by id; of those of one status, with this text, with this feature."""
-        query = _current_rows().order_by(versions.c.id)
-        if status is not None:
-            query = query.where(versions.c.status == status)
-        for word in search.casefold().split():
-            query = query.where(versions.c.searched.contains(word, autoescape=True))
-        found = (_strategy(row) for row in self._rows(query))
-        return [strategy for strategy in found if not tag or tag in strategy.features]
-
-    def counts(self) -> Mapping[str, int]:
-        """How many strategies have each status."""
-        query = select(versions.c.status, func.count()).join(*_newest()).group_by(versions.c.status)
-        return {row[0]: row[1] for row in self._rows(query)}
-
-    def get(self, id: str) -> Strategy:  # noqa: A002
-        """The current version of one strategy.
-
-        Raises:
-            UnknownStrategy: There is none of this id.
-        """
-        return self._read(lambda db: _current(db, id))
-
-    def history(self, id: str) -> list[Strategy]:  # noqa: A002
-        """All versions of one strategy, oldest first.
-
-        Raises:
-            UnknownStrategy: There is none of this id.
-        """
-        query = _with_usage().where(versions.c.id == id).order_by(versions.c.version)
-        found = [_strategy(row) for row in self._rows(query)]
-        if not found:
-            raise UnknownStrategy(f"{id}: there is no such strategy")
-        return found
-
-    def dialogues(self, ids: Sequence[str]) -> list[Dialogue]:
-        """Those of these dialogues that are kept, in the order asked for."""
-        rows = self._rows(select(dialogues).where(dialogues.c.id.in_(ids)))
-        kept = {row.id: dialogue_from_json(json.loads(row.record)) for row in rows}
-        return [kept[id_] for id_ in ids if id_ in kept]
-
-    def verify(self, head: str = "") -> list[str]:
-        """Check the chain of the log, and every version against it; returns what is wrong.
-
-        Args:
-            head: A hash noted earlier, so that a log cut off after it is found.
-        """
-        entries = list(self.entries())
-        logged = {(e.subject, e.version): e.what["record_sha256"] for e in entries if "record_sha256" in e.what}
-        rows = self._rows(select(versions))
-        held = {(row.id, row.version): _sha256(row.record) for row in rows}
-        wrong = list(faults(entries, head))
-        wrong += [f"{id_} version {number} is missing" for id_, number in logged.keys() - held.keys()]
-        for (id_, number), digest in held.items():
-            if logged.get((id_, number)) != digest:
-                wrong.append(f"{id_} version {number} is not as the log has it")
-        for row in rows:
-            if json.loads(row.record)["status"] != row.status:
-                wrong.append(f"{row.id} version {row.version} has another status than its record")
-        return wrong
-
-    def export(self) -> Iterator[str]:
-        """The log as JSON Lines, in order."""
-        return (f"{canonical(asdict(entry))}\n" for entry in self.entries())
-
-
-def _newest() -> Any:
-    newest = select(versions.c.id, func.max(versions.c.version).label("version")).group_by(versions.c.id).subquery()
-    return newest, and_(versions.c.id == newest.c.id, versions.c.version == newest.c.version)
-
-
-def _with_usage() -> Select[Any]:
-    return select(versions.c.record, usage.c.served, usage.c.used).join(usage, usage.c.id == versions.c.id)
-
-
-def _current_rows() -> Select[Any]:
-    return _with_usage().join(*_newest())
-
-
-def _current(db: Connection, id_: str) -> Strategy:
-    row = db.execute(_current_rows().where(versions.c.id == id_)).first()
-    if row is None:
-        raise UnknownStrategy(f"{id_}: there is no such strategy")
-    return _strategy(row)
-
-
-def _strategy(row: Any) -> Strategy:
-    return Strategy.from_json(json.loads(row.record), row.served, row.used)
-
-
-def _changes(old: Strategy | None, new: Strategy) -> dict[str, list[Any]]:
-    before, after = (old.as_json() if old else {}), new.as_json()
-    return {key: [before.get(key), value] for key, value in after.items() if before.get(key) != value and key != "id"}
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _opinions(db: Connection, strategy: Strategy) -> dict[str, str]:
+    """The latest of each reviewer on this version."""
+    of_it = (log.c.subject == strategy.id) & (log.c.version == strategy.version) & (log.c.action == "opinion")
+    rows = db.execute(select(log.c.who, log.c.what).where(of_it).order_by(log.c.seq))
+    return {who: json.loads(what)["verdict"] for who, what in rows}
