@@ -93,22 +93,23 @@ class Labels(AuditStore):
         what = {"table": table, "verdict": verdict}
         self._write(lambda db: self._log(db, who, "label", row_id, 0, comment, what))
 
-    def labels(self, table: str) -> list[Label]:
+    def labels(self) -> list[Label]:
         """The latest label of each reviewer for each row, in the order in which rows were first labelled."""
         latest = {
-            (e.subject, e.who): Label(table, e.subject, e.who, str(e.what["verdict"]), e.why, e.at)
+            (str(e.what["table"]), e.subject, e.who): Label(
+                str(e.what["table"]), e.subject, e.who, str(e.what["verdict"]), e.why, e.at
+            )
             for e in self.entries()
-            if e.what["table"] == table
         }
         return list(latest.values())
 
 
 def summarise(sample: Sample, labels: Sequence[Label]) -> Summary:
-    """Count the labels of a sample's rows; those of other rows do not count."""
+    """Count the labels of a sample's rows; those of other rows and tables do not count."""
     drawn = {row.id for row in sample.rows}
     said: dict[str, dict[str, str]] = defaultdict(dict)
     for label in labels:
-        if label.row_id in drawn:
+        if label.table == sample.table and label.row_id in drawn:
             said[label.row_id][label.reviewer] = label.verdict
     worst = [next(v for v in _WORST_FIRST if v in by_reviewer.values()) for by_reviewer in said.values()]
     right, wrong, unsure = (worst.count(verdict) for verdict in VERDICTS)
@@ -125,7 +126,7 @@ def summarise(sample: Sample, labels: Sequence[Label]) -> Summary:
         unsure=unsure,
         upper_bound=round(bound, 6),
         passed=len(worst) == len(drawn) and bound <= sample.bound,
-        reviewers=sorted({label.reviewer for label in labels if label.row_id in drawn}),
+        reviewers=sorted({reviewer for by_reviewer in said.values() for reviewer in by_reviewer}),
         kappa=agreement(said),
     )
 

@@ -115,13 +115,13 @@ class Library(LibraryReader):
 
     def decide(
         self,
-        id: str,
+        id: str,  # noqa: A002
         verdict: Decision,
         *,
         based_on: int,
         who: str,
         why: str,
-        raters: int = 1,  # noqa: A002
+        raters: int = 1,
     ) -> Strategy:
         """Approve or reject, once `raters` people have said the same of this version independently.
 

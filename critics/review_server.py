@@ -5,6 +5,7 @@ session's cookie is SameSite=Strict, it carries the session's CSRF token, and it
 """
 
 import hmac
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl
@@ -53,7 +54,7 @@ def new_app(reviewers: Reviewers, router: APIRouter, *, title: str, hosts: tuple
     return app
 
 
-def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(request: Request, name: str, values: Mapping[str, Any], status: int = 200) -> HTMLResponse:
     """Render a page."""
     session = _session(request)
     text = _environment.get_template(f"{name}.html.jinja").render(
@@ -101,7 +102,7 @@ def _enter(request: Request, token: Annotated[str, Query(max_length=100)]) -> Re
         raise HTTPException(401, "This link is not valid, or the server was started anew.")
     # A page that goes on by itself rather than a redirect, on which a strict cookie would not be sent to us when the
     # link was followed from elsewhere.
-    response = page(request, "entered", reviewer=entered[1].reviewer)
+    response = page(request, "entered", {"reviewer": entered[1].reviewer})
     response.set_cookie(reviewers.cookie, entered[0], httponly=True, samesite="strict")
     return response
 
@@ -113,7 +114,7 @@ def _session(request: Request) -> Session | None:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, StarletteHTTPException):
-        return page(request, "error", error.status_code, text=error.detail)
+        return page(request, "error", {"text": error.detail}, error.status_code)
     if isinstance(error, RequestValidationError):
-        return page(request, "error", 404, text="There is no such page.")
-    return page(request, "error", 400, text=str(error))
+        return page(request, "error", {"text": "There is no such page."}, 404)
+    return page(request, "error", {"text": str(error)}, 400)

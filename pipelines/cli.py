@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_estimate(commands)
     _add_explain(commands)
+    _add_review(commands)
     _add_ledger(commands)
     _add_doctor(commands)
     _add_serve_test_teacher(commands)
@@ -84,6 +85,25 @@ def _add_explain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     explain.add_argument("row", metavar="ROW_ID", help="the id of a dataset row, a generation or a problem")
     _ledger_option(explain)
     explain.set_defaults(command=_explain)
+
+
+def _add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    review = commands.add_parser("review", help="web page where people audit strategies, or spot-check a dataset")
+    review.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    review.add_argument("--port", type=int, default=0, help="default: a free one")
+    review.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: this machine only")
+    review.add_argument(
+        "--reviewer", action="append", default=[], metavar="NAME", help="who gets a link; may be repeated; default: you"
+    )
+    review.add_argument("--library", metavar="FILE|URL", help="default: the run's own strategies/library.sqlite")
+    review.add_argument("--raters", type=int, default=1, metavar="N", help="reviewers who must agree; default 1")
+    review.add_argument("--table", metavar="NAME", help="spot-check this table instead, as in sft/train")
+    review.add_argument(
+        "--bound", type=float, default=0.05, metavar="SHARE", help="of wrong rows, to be excluded with 95 %%; 0.05"
+    )
+    review.add_argument("--seed", type=int, default=0, help="of the spot check's sample")
+    review.add_argument("--log", action="store_true", help="write the library's log as JSON Lines, check it, and end")
+    review.set_defaults(command=_review)
 
 
 def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -158,6 +178,23 @@ def _explain(args: argparse.Namespace) -> int:
 
     sys.stdout.write(explain(args.run, args.row, args.ledger))
     return 0
+
+
+def _review(args: argparse.Namespace) -> int:
+    from pipelines.review_command import Options, review, show_log
+
+    options = Options(
+        run=args.run,
+        port=args.port,
+        host=args.host,
+        reviewers=args.reviewer,
+        library=args.library,
+        table=args.table,
+        bound=args.bound,
+        seed=args.seed,
+        raters=args.raters,
+    )
+    return show_log(options) if args.log else review(options)
 
 
 def _ledger(args: argparse.Namespace) -> int:
