@@ -14,7 +14,7 @@ from critics.library import Library, Stale
 from critics.library_reader import UnknownStrategy
 from critics.review_server import SentForm, SignedIn, page
 from critics.review_views import differences, events, scenes
-from critics.sampling import needed
+from critics.sampling import draw, needed
 from critics.strategy import Status, Strategy
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
@@ -143,15 +143,15 @@ def log(request: Request, _session: SignedIn, library: Kept) -> Response:
     for entry in entries:
         if entry.action == "opinion":
             said[f"{entry.subject} {entry.version}"][entry.who] = str(entry.what["verdict"])
-    approved = library.counts().get("approved", 0)
+    approved = [strategy.id for strategy in library.current("approved")]
     values = {
         "entries": entries[: -_MOST_LISTED - 1 : -1],
         "total": len(entries),
         "wrong": library.verify(),
         "head": library.head(),
         "kappa": agreement(said),
-        "approved": approved,
-        "second_look": needed(approved, _SECOND_LOOK),
+        "approved": len(approved),
+        "second_look": [approved[place] for place in draw(len(approved), needed(len(approved), _SECOND_LOOK), 0)],
     }
     return page(request, "log", values)
 
