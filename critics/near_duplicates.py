@@ -19,7 +19,7 @@ BUNDLED = "minilm"
 
 _SLOTS, _SEED = 128, 1
 _SHINGLE = 3  # words; five, as for web pages, leave a question of ten words too few
-_RECALL = 0.99  # of pairs that are just as alike as asked for
+_RECALL = 0.9  # of pairs that are just as alike as asked for; 0.99 would take twice the memory
 _ROOM = 1024  # rows to begin with
 
 
@@ -47,7 +47,7 @@ class MinHashDuplicates:
     """MinHash with locality-sensitive hashing (Broder 1997), in rensa's implementation.
 
     Jaccard similarity is estimated from 128 values, so within 0.04 at one standard deviation near 0.8. Bands are as few
-    as find 99 % of pairs that are just as similar as `threshold`.
+    as find 90 % of pairs that are just as similar as `threshold`.
 
     Args:
         threshold: Least Jaccard similarity of two texts' sets of three-word runs that counts, over 0 to 1.
