@@ -6,10 +6,11 @@ from typing import Any
 from pipelines.filter_recipes import NearDuplicates, ProblemFilters, ReplyFilters, SoftUniqueness
 from pipelines.recipes import Rationales
 
-_BENEATH = {
+_MEASURES = {
     "minhash": "estimated Jaccard similarity of their runs of three words",
     "embedding": "cosine of their sentence embeddings",
 }
+_WITHIN = {"problem": "one problem", "dataset": "the whole dataset"}
 _DONE = {"reject": "dropped", "mask": "replaced by their kind"}
 
 
@@ -19,7 +20,7 @@ def cleanliness_in_words(recipe: Rationales, manifest: Mapping[str, Any]) -> lis
         _decontamination(manifest),
         *_privacy(manifest),
         *_likeness("Problems", recipe.filters.problems),
-        *_likeness(f"Right replies within one {recipe.filters.replies.within}", recipe.filters.replies),
+        *_likeness(f"Right replies of {_WITHIN[recipe.filters.replies.within]}", recipe.filters.replies),
     ]
 
 
@@ -57,7 +58,9 @@ def _likeness(texts: str, filters: ProblemFilters | ReplyFilters) -> list[str]:
     soft: SoftUniqueness | None = filters.soft_uniqueness
     lines = []
     if near is not None:
-        lines.append(f"{texts}: of near-duplicates the first was kept ({_BENEATH[near.method]} from {near.threshold}).")
+        lines.append(
+            f"{texts}: of near-duplicates the first was kept ({_MEASURES[near.method]} from {near.threshold})."
+        )
     if soft is not None:
         lines.append(f"{texts}: no two kept ones have a BLEU above {soft.bleu} (soft uniqueness).")
     return lines
