@@ -18,8 +18,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sacrebleu.metrics.bleu import BLEU
-
 from critics.contamination import words
 
 _ORDER = 4
@@ -112,6 +110,8 @@ def _closest(lengths: Sequence[int], length: int) -> int:
 
 
 def _bleu(correct: list[int], total: list[int], length: int, reference: int) -> float:
+    from sacrebleu.metrics.bleu import BLEU  # every run measures, but only at its end
+
     score = BLEU.compute_bleu(
         correct, total, length, reference, smooth_method="exp", effective_order=True, max_ngram_order=_ORDER
     )

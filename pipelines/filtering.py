@@ -1,23 +1,27 @@
 """What no dataset may hold: evaluation questions, secrets, personal data, and texts too much like another.
 
 Problems are filtered before anything is asked, decided replies before they become rows. Everything dropped is a
-`Rejected` with its reason.
+`Rejected` with its reason. Critics that load libraries are imported only where the recipe asks for them.
 """
+
+from __future__ import annotations  # for what is only imported to check types
 
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from critics.near_duplicates import EmbeddingDuplicates, MinHashDuplicates, NearDuplicates
-from critics.privacy import Kind, find, masked
-from critics.soft_uniqueness import SoftUnique
 from pipelines.evaluation_sets import read_evaluation_sets
 from pipelines.filter_recipes import NearDuplicates as NearDuplicatesRecipe
-from pipelines.filter_recipes import ProblemFilters, ReplyFilters
+from pipelines.filter_recipes import ProblemFilters, ReplyFilters, SoftUniqueness
 from pipelines.narrowing import Narrowing
 from pipelines.preparing import Run
 from pipelines.records import Judged, Problem, Rejected
+
+if TYPE_CHECKING:
+    from critics.near_duplicates import NearDuplicates
+    from critics.privacy import Kind
 
 CLEAN, UNALIKE, SOFT = "clean", "no near-duplicates", "softly unique"
 """Steps of the chains of filters."""
@@ -76,6 +80,8 @@ class Purity:
         kinds = [kind for kind, action in actions.items() if action]
         if not kinds:
             return list(texts)
+        from critics.privacy import find, masked
+
         found = [find(text, kinds=kinds, region=self._privacy.region) for text in texts]
         names = Counter(one.name for findings in found for one in findings)
         refused = next((one for findings in found for one in findings if actions[one.kind] == "reject"), None)
@@ -98,7 +104,7 @@ class Likeness:
         if filters.near_duplicates is not None:
             self._filters.append(("near_duplicate", UNALIKE, _near_duplicates(filters.near_duplicates)))
         if filters.soft_uniqueness is not None:
-            self._filters.append(("soft_duplicate", SOFT, SoftUnique(filters.soft_uniqueness.bleu)))
+            self._filters.append(("soft_duplicate", SOFT, _soft_unique(filters.soft_uniqueness)))
 
     def drops(self, texts: Sequence[tuple[str, str]]) -> list[Drop | None]:
         """For each key and text why it is dropped; ``None`` where it is kept, and compared with all that follow."""
@@ -126,9 +132,17 @@ def looks_for_impurities(run: Run) -> bool:
 
 
 def _near_duplicates(asked: NearDuplicatesRecipe) -> NearDuplicates:
+    from critics.near_duplicates import EmbeddingDuplicates, MinHashDuplicates
+
     if asked.method == "minhash":
         return MinHashDuplicates(asked.threshold)
     return EmbeddingDuplicates(asked.threshold, asked.model)
+
+
+def _soft_unique(asked: SoftUniqueness) -> NearDuplicates:
+    from critics.soft_uniqueness import SoftUnique
+
+    return SoftUnique(asked.bleu)
 
 
 class FilteredProblems:
