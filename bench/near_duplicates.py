@@ -53,10 +53,8 @@ def main() -> None:
             strangers += match is not None and not row.similarity
             if row.similarity:
                 planted.append((row.similarity, match is not None))
-    print(
     pace = f"{args.rows / spent:,.0f} rows/s ({args.rows / busy:,.0f} per CPU second)"
     print(f"{args.rows:,} rows, {pace}, {dropped:,} dropped")
-    )
     print(f"peak memory {_peak_mb():,.0f} MB, {_peak_mb() - before:,.0f} MB of it for the index and the texts' making")
     _print_truth(planted, args.threshold, strangers)
 
