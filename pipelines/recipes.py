@@ -241,7 +241,7 @@ class Rationales(Recipe):
     judge: Judge | None = None
     sft: Sft = Sft()
     pairs: Pairs = Pairs()
-    evaluation_sets: list[EvaluationSet] = []
+    evaluation_sets: list[EvaluationSet] = Field(default=[])
     filters: Filters = Filters()
     privacy: Privacy = Privacy()
     budget: Budget = Budget()
