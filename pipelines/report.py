@@ -76,7 +76,7 @@ _MEANINGS = {
     "near_duplicate": "a text that is nearly the same is kept already",
     "soft_duplicate": "a text that says almost the same in the same words is kept already",
     "no_right_reply": "no reply to this problem is right",
-    "no_right_reply_of_this_teacher": "no reply of this teacher to this problem is right",
+    "no_right_reply_of_the_same_teacher": "no reply of this teacher to this problem is right",
 }
 
 
