@@ -17,9 +17,6 @@ from critics.trained_split import Split, split_by_group
 from critics.trained_thresholds import RECALLS, at_precision, at_recall
 from critics.trained_view import Seen
 
-Fit = Callable[[Sequence[Seen], NDArray[np.bool_], Split, int], Model]
-"""Fits a model on the training rows, with a look at the validation rows and the seed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
@@ -28,6 +25,10 @@ class Labelled:
     seen: Sequence[Seen]
     valid: NDArray[np.bool_]
     groups: Sequence[str]
+
+
+Fit = Callable[[Labelled, Split, int], Model]
+"""Fits a model on the training rows, with a look at the validation rows and the seed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from critics.sentence_encoder import BUNDLED
 from pipelines.endpoints import Slug, Strict
 from pipelines.recipes import Recipe
 
@@ -44,11 +43,11 @@ class Labels(Strict):
     """
 
     column: str
-    valid: list[str | int] = ["1", "true", "valid"]
-    invalid: list[str | int] = ["0", "false", "invalid"]
+    valid: list[str | int] = Field(default=["1", "true", "valid"])
+    invalid: list[str | int] = Field(default=["0", "false", "invalid"])
     votes_on: str | None = None
     items: int | None = Field(default=None, gt=0)
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")
     def _check(self) -> "Labels":
@@ -82,7 +81,7 @@ class CriticModel(Strict):
     """
 
     method: Literal["frozen", "cross-encoder"] = "frozen"
-    base: str = BUNDLED
+    base: str = "minilm"
     epochs: int = Field(default=3, gt=0)
     batch_size: int = Field(default=32, gt=0)
     learning_rate: float = Field(default=2e-5, gt=0)
@@ -140,15 +139,15 @@ class TrainCritic(LabelledRecipe):
 
     flow: Literal["train-critic"]
     text: list[str] = Field(min_length=1, max_length=2)
-    words: dict[str, dict[str, str]] = {}
-    categories: list[str] = []
-    numbers: list[str] = []
+    words: dict[str, dict[str, str]] = Field(default={})
+    categories: list[str] = Field(default=[])
+    numbers: list[str] = Field(default=[])
     model: CriticModel = CriticModel()
     seeds: list[int] = Field(default=[1], min_length=1)
     split: Split = Split()
     calibration: Literal["platt", "isotonic"] = "platt"
     target: CriticTarget = CriticTarget(recall=0.8)
-    baselines: list[str] = []
+    baselines: list[str] = Field(default=[])
 
     @field_validator("text", mode="before")
     @classmethod
