@@ -41,8 +41,10 @@ class SentenceEncoder:
 
     def __init__(self, base: str) -> None:
         path = local_path(base)
+        import transformers
         from sentence_transformers import SentenceTransformer
 
+        transformers.utils.logging.disable_progress_bar()
         try:
             self._model: Any = SentenceTransformer(path)
         except (OSError, ValueError) as error:

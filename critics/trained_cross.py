@@ -92,6 +92,7 @@ def fit_cross(
 def _train(model: Any, parts: Sequence[Any], options: CrossOptions, seed: int, scratch: str) -> None:
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
     from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+    from transformers import PrinterCallback
 
     arguments = CrossEncoderTrainingArguments(
         output_dir=scratch,
@@ -110,18 +111,22 @@ def _train(model: Any, parts: Sequence[Any], options: CrossOptions, seed: int, s
         disable_tqdm=True,
     )
     train, validation = parts
-    CrossEncoderTrainer(
+    trainer = CrossEncoderTrainer(
         model=model,
         args=arguments,
         train_dataset=train,
         eval_dataset=validation,
         loss=BinaryCrossEntropyLoss(model),
-    ).train()
+    )
+    trainer.remove_callback(PrinterCallback)  # it writes to stdout, which is the caller's
+    trainer.train()
 
 
 def _loaded(path: str, options: Mapping[str, Any]) -> Any:
+    import transformers
     from sentence_transformers import CrossEncoder
 
+    transformers.utils.logging.disable_progress_bar()
     try:
         return CrossEncoder(path, **options)
     except (OSError, ValueError) as error:
