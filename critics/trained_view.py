@@ -61,25 +61,28 @@ class View:
             CriticError: The row lacks a column.
         """
         texts = [self._filled(template, row) for template in self.text]
-        if not all(texts):
+        if None in texts:
             return "empty_text"
         numbers = [_number(_value(row, name)) for name in self.numbers]
         if None in numbers:
             return "no_number"
         return Seen(
-            texts[0],
-            texts[1] if len(texts) > 1 else "",
+            texts[0] or "",
+            texts[1] or "" if len(texts) > 1 else "",
             tuple(str(_value(row, name)) for name in self.categories),
             tuple(number for number in numbers if number is not None),
         )
 
-    def _filled(self, template: str, row: Mapping[str, Any]) -> str:
-        def said(slot: re.Match[str]) -> str:
-            value = _value(row, slot[1])
-            text = "" if value is None else str(value)
-            return self.words.get(slot[1], {}).get(text, text)
+    def _filled(self, template: str, row: Mapping[str, Any]) -> str | None:
+        """The text; ``None`` where a column of it is empty, for half a text cannot be judged."""
+        said = {name: self._said(name, _value(row, name)) for name in _SLOT.findall(template)}
+        if not all(said.values()):
+            return None
+        return " ".join(_SLOT.sub(lambda slot: said[slot[1]], template).split())
 
-        return " ".join(_SLOT.sub(said, template).split())
+    def _said(self, name: str, value: Any) -> str:
+        text = "" if value is None else str(value).strip()
+        return self.words.get(name, {}).get(text, text)
 
     def as_json(self) -> dict[str, Any]:
         """For the critic's folder."""
