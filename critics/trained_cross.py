@@ -90,6 +90,7 @@ def fit_cross(
 
 
 def _train(model: Any, parts: Sequence[Any], options: CrossOptions, seed: int, scratch: str) -> None:
+    import torch
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
     from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
     from transformers import PrinterCallback
@@ -108,6 +109,7 @@ def _train(model: Any, parts: Sequence[Any], options: CrossOptions, seed: int, s
         load_best_model_at_end=True,
         logging_strategy="no",
         report_to="none",
+        dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
     )
     train, validation = parts
