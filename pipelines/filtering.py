@@ -133,10 +133,11 @@ def looks_for_impurities(run: Run) -> bool:
 
 def _near_duplicates(asked: NearDuplicatesRecipe) -> NearDuplicates:
     from critics.near_duplicates import EmbeddingDuplicates, MinHashDuplicates
+    from critics.sentence_encoder import BUNDLED
 
     if asked.method == "minhash":
         return MinHashDuplicates(asked.threshold)
-    return EmbeddingDuplicates(asked.threshold, asked.model)
+    return EmbeddingDuplicates(asked.threshold, asked.model or BUNDLED)
 
 
 def _soft_unique(asked: SoftUniqueness) -> NearDuplicates:
