@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 import yaml
 
+from pipelines.cleanliness import cleanliness_in_words
 from pipelines.endpoints import Endpoint
 from pipelines.findings import TeacherVerdicts, verdicts_by_teacher
 from pipelines.preparing import Run
@@ -94,6 +95,7 @@ def card(run: Run, manifest: Mapping[str, Any]) -> str:
         reading=_Markdown(_in_words([_RULES[rule] for rule in recipe.critic.answer])),
         cuts=[json.dumps(cut, ensure_ascii=False) for cut in recipe.critic.cut],
         pairing=pairing_in_words(recipe.pairs),
+        cleanliness=cleanliness_in_words(recipe, manifest),
         spend=_spend(manifest["spend"]),
         redi=_follows_redi(recipe),
         fence=_Markdown("```"),

@@ -4,22 +4,16 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from pipelines.distinct_replies import Count, DistinctReplies, ReplyCleaner, reply_chain
 from pipelines.judging import groups_of, kept_text
 from pipelines.pairing import Match, pair
 from pipelines.preparing import Run
 from pipelines.records import Funnel, Generation, Judged, Messages, Pair, Problem, Rejected, SftRow, VerdictRow
 from pipelines.tables import TableWriter, read_table
 from pipelines.verdict_tables import LABEL
-
-
-@dataclass(slots=True)
-class _Count:
-    entered: int = 0
-    kept: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +24,27 @@ class Curated:
         sft: Right replies in, SFT rows kept.
         pairs: Wrong replies in, those used as a pair's rejected side kept.
         cross_teacher_pairs: Pairs whose two sides are by different teachers.
+        cleaned: Decided replies in, those without evaluation questions, secrets and personal data kept; ``None`` where
+            the recipe asks for none of this.
+        masked: Secrets and personal data that were masked, by name.
+        diversity: As `Narrowing.as_json`.
     """
 
+    cleaned: Funnel | None
     sft: Funnel
     pairs: Funnel
     pair_rows: int
     paired_problems: int
     cross_teacher_pairs: int
+    masked: Counter[str]
+    diversity: list[dict[str, Any]]
 
 
 def curate(run: Run) -> Curated:
     """Write ``sft/train.parquet``, ``pairs/train.parquet`` and ``rejected.parquet``."""
-    sft, pairs = _Count(), _Count()
+    chain, pairs = reply_chain(run), Count()
+    cleaner, distinct = ReplyCleaner(run, chain), DistinctReplies(run, chain)
     paired = crossed = 0
-    seen: set[bytes] = set()
     with (
         TableWriter(run.table("sft/train"), SftRow) as sft_table,
         TableWriter(run.table("pairs/train"), Pair) as pair_table,
@@ -52,9 +53,13 @@ def curate(run: Run) -> Curated:
         for stage in ("problems", "generations", "verdicts"):
             for row in read_table(run.table(f".rejected/{stage}"), Rejected):
                 rejected.write(row)
-        for problem, judged in _judged(run):
-            for record in _sft_rows(run, problem, judged, seen, sft):
-                (sft_table if isinstance(record, SftRow) else rejected).write(record)
+        for problem, replies in _judged(run):
+            judged, dropped = cleaner.keep(replies)
+            rows, alike = distinct.keep(problem, judged)
+            for reply in rows:
+                sft_table.write(_sft_row(run, problem, reply))
+            for record in [*dropped, *alike]:
+                rejected.write(record)
             matches = pair(judged, run.recipe.pairs)
             paired += bool(matches)
             for match in matches:
@@ -64,11 +69,14 @@ def curate(run: Run) -> Curated:
                 rejected.write(record)
     shutil.rmtree(run.folder / ".rejected")
     return Curated(
-        _funnel("sft", "right replies", sft),
-        _funnel("pairs", "wrong replies", pairs),
+        cleaner.funnel,
+        distinct.funnel,
+        pairs.funnel("pairs", "wrong replies"),
         pair_table.rows,
         paired,
         crossed,
+        cleaner.purity.masked,
+        chain.as_json(),
     )
 
 
@@ -85,30 +93,7 @@ def _decided(run: Run, generation: Generation, label: VerdictRow) -> Judged:
     return Judged(generation, text, label.outcome, label.reason, label.answer)
 
 
-def _sft_rows(
-    run: Run, problem: Problem, judged: Sequence[Judged], seen: set[bytes], count: _Count
-) -> Iterator[SftRow | Rejected]:
-    kept = 0
-    for reply in judged:
-        if reply.outcome != "pass":
-            continue
-        count.entered += 1
-        fingerprint = _fingerprint(problem.question, reply.text)
-        if fingerprint in seen:
-            reason = "duplicate_text"
-        elif run.recipe.sft.per_problem is not None and kept >= run.recipe.sft.per_problem:
-            reason = "beyond_per_problem"
-        else:
-            seen.add(fingerprint)
-            kept += 1
-            count.kept += 1
-            yield _sft_row(run, problem, reply)
-            continue
-        count.rejected[reason] += 1
-        yield _rejection("sft", reason, reply)
-
-
-def _unpaired(judged: Sequence[Judged], matches: Sequence[Match], count: _Count) -> Iterator[Rejected]:
+def _unpaired(judged: Sequence[Judged], matches: Sequence[Match], count: Count) -> Iterator[Rejected]:
     used = {wrong.generation.id for _, wrong in matches}
     reason = "beyond_per_problem" if matches else _reason_unpaired(judged)
     for reply in judged:
@@ -170,12 +155,3 @@ def _completion(reply: Judged) -> Messages:
 
 def _row_id(kind: str, *generation_ids: str) -> str:
     return hashlib.sha256("\n".join([kind, *generation_ids]).encode()).hexdigest()[:16]
-
-
-def _fingerprint(question: str, text: str) -> bytes:
-    words: list[Any] = [" ".join(question.split()), " ".join(text.split())]
-    return hashlib.sha256("\n".join(words).encode()).digest()[:8]
-
-
-def _funnel(stage: str, unit: str, count: _Count) -> Funnel:
-    return Funnel(stage, unit, count.entered, count.kept, dict(count.rejected))

@@ -15,6 +15,7 @@ from typing import Final
 from pipelines.asking_session import Asked
 from pipelines.asks import ask_for
 from pipelines.errors import UserError
+from pipelines.filtering import FilteredProblems
 from pipelines.judge_outlook import JudgeOutlook, judge_outlook
 from pipelines.preparing import Run, load
 from pipelines.problems import read_problems
@@ -153,7 +154,7 @@ def _bought(asked: Asked, run: Run) -> int:
 
 def _problems(run: Run) -> Iterator[Problem]:
     rows = read_problems(run.recipe.problems, run.source, needs_answer=run.recipe.needs_answer)
-    return (row for row in rows if isinstance(row, Problem))
+    return (row for row in FilteredProblems(run).keep(rows) if isinstance(row, Problem))
 
 
 def _outlook(run: Run, teacher: Teacher, pilot: set[str]) -> Outlook:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +27,25 @@ from prompts import Prompt
 from teachers.asking import Tally
 from teachers.ledgers import Address
 
-_TABLES = ("problems", "generations", "verdicts", "rejected", "sft/train", "pairs/train")
+_TABLES = ("problems", "generations", "verdicts", "rejected", "sft/train", "pairs/train", "canaries")
+_PRIVATE = ("secret", "personal_data")
 _PACKAGES = ("datasets", "math-verify", "prefect", "pyarrow", "pydantic", "torch", "transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading problems came to.
+
+    Attributes:
+        evaluation_sets: Name, rows and fingerprints of each set that problems were checked against.
+        masked: Secrets and personal data that were masked, by name.
+        diversity: As `Narrowing.as_json`.
+    """
+
+    funnel: Funnel
+    evaluation_sets: list[dict[str, Any]]
+    masked: Counter[str]
+    diversity: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +57,7 @@ class Results:
         times: When the run started, and the seconds of each stage.
     """
 
-    problems: Funnel
+    loaded: Loaded
     asked: Asked
     taught: Taught
     judged: Funnel
@@ -51,7 +69,8 @@ class Results:
     def funnel(self) -> list[Funnel]:
         """Every stage's count, in order."""
         judged = self.heard.funnel if self.heard else self.judged
-        return [self.problems, self.taught.funnel, judged, self.curated.sft, self.curated.pairs]
+        cleaned = [self.curated.cleaned] if self.curated.cleaned else []
+        return [self.loaded.funnel, self.taught.funnel, judged, *cleaned, self.curated.sft, self.curated.pairs]
 
     @property
     def tallies(self) -> dict[str, Tally]:
@@ -95,6 +114,8 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
             "paired_problems": curated.paired_problems,
             "cross_teacher_pairs": curated.cross_teacher_pairs,
         },
+        "diversity": [*results.loaded.diversity, *curated.diversity],
+        **_cleanliness(run, results),
         "teachers": [_teacher(teacher, run, results.taught) for teacher in recipe.teacher],
         "judge": _judge(run, results.heard),
         "spend": _spend(results),
@@ -106,6 +127,23 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
         **results.times,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _cleanliness(run: Run, results: Results) -> dict[str, Any]:
+    """What the data was checked against; nothing where it was not checked, so that nobody takes it for clean."""
+    stages = [stage for stage in results.funnel if stage.stage in ("problems", "clean")]
+    privacy = run.recipe.privacy
+    found: dict[str, Any] = {}
+    if results.loaded.evaluation_sets:
+        removed = {f"{stage.stage}": stage.rejected.get("contaminated", 0) for stage in stages}
+        found["decontamination"] = {"sets": results.loaded.evaluation_sets, "removed": removed}
+    if privacy.secrets or privacy.personal_data or privacy.canaries:
+        found["privacy"] = {
+            **privacy.model_dump(),
+            "rejected": {reason: sum(stage.rejected.get(reason, 0) for stage in stages) for reason in _PRIVATE},
+            "masked": dict(sorted((results.loaded.masked + results.curated.masked).items())),
+        }
+    return found
 
 
 def _place(ledger: Address) -> dict[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.critic_recipes import CriticReport, TrainCritic
 from pipelines.recipes import Rationales, Recipe
 from pipelines.run_folder import RunFolder
 
@@ -33,4 +34,19 @@ def flow_of(recipe: Recipe) -> Flow:
             from pipelines import preparing, rationales, summary
 
             return Flow(preparing.prepare, rationales.rationales, rationales.complete, summary.as_text)
+        case TrainCritic():
+            from pipelines import critic_summary, critic_training
+
+            return Flow(
+                critic_training.prepare, critic_training.train_critic, critic_training.complete, critic_summary.training
+            )
+        case CriticReport():
+            from pipelines import critic_reporting, critic_summary
+
+            return Flow(
+                critic_reporting.prepare,
+                critic_reporting.critic_report,
+                critic_reporting.complete,
+                critic_summary.reporting,
+            )
     raise AssertionError(f"no flow for {recipe.flow}")

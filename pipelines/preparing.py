@@ -7,6 +7,7 @@ from pathlib import Path
 
 from critics.model_judge import Rubric, answer_rubric, quality_rubric
 from pipelines.errors import UserError
+from pipelines.evaluation_sets import evaluation_sources
 from pipelines.pricing import check_limits, tariffs
 from pipelines.problems import source_of
 from pipelines.recipe_files import load_recipe
@@ -138,6 +139,8 @@ def _fingerprints(recipe: Rationales, folder: Path) -> dict[str, str]:
         recorded = recorded_source(teacher, index, folder)
         if recorded is not None:
             prints |= {f"{teacher.label}: {name}": value for name, value in recorded.fingerprints().items()}
+    for evaluation in evaluation_sources(recipe, folder):
+        prints |= {f"evaluation: {name}": value for name, value in evaluation.fingerprints().items()}
     return prints
 
 

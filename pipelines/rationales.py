@@ -4,14 +4,17 @@ The body reads in the order of the data. Every stage is a plain function from ta
 which is a plain call here and a Prefect task in `under_prefect`.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from pipelines.curating import curate
 from pipelines.errors import UserError
-from pipelines.finishing import Results, finish
+from pipelines.filtering import FilteredProblems
+from pipelines.finishing import Loaded, Results, finish
 from pipelines.generations import read_generations
 from pipelines.judging import judge
+from pipelines.planting import plant_canaries
 from pipelines.preparing import Run
 from pipelines.problems import read_problems
 from pipelines.records import Funnel, Problem, Rejected
@@ -34,31 +37,39 @@ def rationales(run: Run, step: Step = call) -> dict[str, Any]:
     judged = clock(judge, run)
     heard = clock(hear_judge, run)
     curated = clock(curate, run)
+    if run.recipe.privacy.canaries:
+        clock(plant_canaries, run)
     results = Results(problems, asked, taught, judged, heard, curated, clock.times)
     manifest: dict[str, Any] = step(finish, run, results)
     return manifest
 
 
-def load_problems(run: Run) -> Funnel:
-    """Write ``problems.parquet``.
+def load_problems(run: Run) -> Loaded:
+    """Write ``problems.parquet``, without what the recipe's filters drop.
 
     Raises:
-        UserError: The source is broken, or not one problem is left.
+        UserError: The source or an evaluation set is broken, or not one problem is left.
     """
-    reasons: dict[str, int] = {}
+    reasons: Counter[str] = Counter()
+    filtered = FilteredProblems(run)
     with (
         TableWriter(run.table("problems"), Problem) as problems,
         TableWriter(run.table(".rejected/problems"), Rejected) as rejected,
     ):
-        for row in read_problems(run.recipe.problems, run.source, needs_answer=run.recipe.needs_answer):
+        for row in filtered.keep(read_problems(run.recipe.problems, run.source, needs_answer=run.recipe.needs_answer)):
             if isinstance(row, Problem):
                 problems.write(row)
             else:
                 rejected.write(row)
-                reasons[row.reason] = reasons.get(row.reason, 0) + 1
+                reasons[row.reason] += 1
     if not problems.rows:
-        raise UserError(run.recipe_path, "problems", f"not one problem is left; dropped: {reasons}")
-    return Funnel("problems", "rows", problems.rows + rejected.rows, problems.rows, reasons)
+        raise UserError(run.recipe_path, "problems", f"not one problem is left; dropped: {dict(reasons)}")
+    return Loaded(
+        Funnel("problems", "rows", problems.rows + rejected.rows, problems.rows, dict(reasons)),
+        filtered.purity.sets,
+        filtered.purity.masked,
+        filtered.chain.as_json() if filtered.chain else [],
+    )
 
 
 def complete(manifest: Mapping[str, Any]) -> bool:

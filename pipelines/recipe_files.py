@@ -10,10 +10,15 @@ import pydantic
 import yaml
 from pydantic import BaseModel
 
+from pipelines.critic_recipes import CriticReport, TrainCritic
 from pipelines.errors import UserError
 from pipelines.recipes import Rationales, Recipe
 
-MODELS: dict[str, type[Recipe]] = {"rationales": Rationales}
+MODELS: dict[str, type[Recipe]] = {
+    "rationales": Rationales,
+    "train-critic": TrainCritic,
+    "critic-report": CriticReport,
+}
 """The recipe of each flow."""
 
 

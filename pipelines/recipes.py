@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from critics.final_answer import Rule
 from pipelines.endpoints import LITELLM, Endpoint, Slug, Strict
+from pipelines.filter_recipes import EvaluationSet, Filters, Privacy
 from teachers.tiny import MODEL as TINY
 
 
@@ -225,6 +226,7 @@ class Rationales(Recipe):
         judge: A model whose opinion joins the critic's verdicts.
         prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
+        evaluation_sets: What must not be trained on.
         budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
         ledger: Where replies are kept: an SQLite file, by default ``ledger.sqlite`` beside the runs, or a PostgreSQL
             database's address, without a password.
@@ -239,6 +241,9 @@ class Rationales(Recipe):
     judge: Judge | None = None
     sft: Sft = Sft()
     pairs: Pairs = Pairs()
+    evaluation_sets: list[EvaluationSet] = Field(default=[])
+    filters: Filters = Filters()
+    privacy: Privacy = Privacy()
     budget: Budget = Budget()
     ledger: str | None = None
 

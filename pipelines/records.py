@@ -113,11 +113,28 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryRow:
+    """A random secret that stands at the end of an SFT row's completion.
+
+    Attributes:
+        sft_id: The row.
+        format: What stands around the secret, which goes where ``{}`` is.
+        space: How many secrets there are, each as likely as the others.
+    """
+
+    sft_id: str
+    generation_id: str
+    secret: str
+    format: str
+    space: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """Something that did not get into the datasets, and why.
 
     Attributes:
-        stage: Where it was dropped: ``problems``, ``generations``, ``verdicts``, ``sft`` or ``pairs``.
+        stage: Where it was dropped: ``problems``, ``generations``, ``verdicts``, ``clean``, ``sft`` or ``pairs``.
         reason: What counts are grouped by.
         generation_id: ``None`` where a problem as a whole was dropped.
         detail: Whatever helps to understand it.

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 
 from pipelines.card import JUDGES, LABELS, cost_in_words, dollars, opinion_in_words, pairing_in_words
+from pipelines.cleanliness import cleanliness_in_words
 from pipelines.examples import pair_examples, unjudged_examples
 from pipelines.findings import (
     Agreement,
@@ -69,8 +70,13 @@ _MEANINGS = {
     "judge_divided": "no more than half of the judge's opinions agree",
     "duplicate_text": "the same text to the same question is kept already",
     "beyond_per_problem": "the recipe wants no more of one problem",
+    "contaminated": "it holds a question of an evaluation set, or much of one",
+    "secret": "it holds a key, a token or a password",
+    "personal_data": "it holds an address or a number that leads to a person",
+    "near_duplicate": "a text that is nearly the same is kept already",
+    "soft_duplicate": "a text that says almost the same in the same words is kept already",
     "no_right_reply": "no reply to this problem is right",
-    "no_right_reply_of_this_teacher": "no reply of this teacher to this problem is right",
+    "no_right_reply_of_the_same_teacher": "no reply of this teacher to this problem is right",
 }
 
 
@@ -107,6 +113,7 @@ def report(run: Run, manifest: Mapping[str, Any]) -> str:
         opinion=opinion_in_words(manifest, run.recipe),
         labels=LABELS[run.recipe.critic.labels].replace("*", ""),
         pairing=pairing_in_words(run.recipe.pairs),
+        cleanliness=cleanliness_in_words(run.recipe, manifest),
         agreed=agreed,
         majority=_majority(agreed),
         length_rows=_length_rows(measured),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from critics.errors import CriticError
 from pipelines.errors import UserError
 from pipelines.flows import Flow, flow_of
 from pipelines.progress import say
@@ -45,12 +46,14 @@ def run_recipe(path: Path, sets: Sequence[str], out: Path, *, prefect: bool) -> 
 
 @contextmanager
 def naming_faults(run: RunFolder) -> Iterator[None]:
-    """What the file system or the ledger's database refuses is the user's to mend."""
+    """What the file system, the ledger's database or a critic's files refuse is the user's to mend."""
     try:
         yield
     except OSError as error:
         kept = f"; what was bought is in {run.ledger}" if run.ledger else ""
         raise UserError(error.filename or run.folder, "", f"{error.strerror}{kept}") from None
+    except CriticError as error:
+        raise UserError(run.recipe_path, "", str(error)) from None
     except (sqlite3.Error, LedgerError) as error:
         raise UserError(run.ledger or run.folder, "", f"{error}; run `potstill ledger verify`") from None
 

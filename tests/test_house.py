@@ -106,13 +106,16 @@ def test_the_readmes_recipe_is_one(tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "mine.yaml").teacher[0].samples == 8
 
 
+FREE = {"teacher.sampling.extra_body", "words", "labels.columns"}  # whose keys are the user's own
+
+
 def keys(data: object, prefix: str = "") -> set[str]:
     if isinstance(data, list):
         return {key for item in data for key in keys(item, prefix)}
     if not isinstance(data, dict):
         return set()
     return {f"{prefix}{key}" for key in data} | {
-        found for key, value in data.items() if key != "extra_body" for found in keys(value, f"{prefix}{key}.")
+        found for key, value in data.items() if f"{prefix}{key}" not in FREE for found in keys(value, f"{prefix}{key}.")
     }
 
 

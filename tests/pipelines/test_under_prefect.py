@@ -25,7 +25,7 @@ def test_prefect_runs_the_same_flow(serve: Serve, write_recipe: Write, run_it: R
         seen = run_it(recipe, "--prefect", out="under_prefect")
         names, states = asyncio.run(seen_by_prefect())
     assert seen["outputs"] == plain["outputs"]
-    assert names == {"load_problems", "ask_teachers", "read_generations", "judge", "curate", "finish"}
+    assert names == {"load_problems", "ask_teachers", "read_generations", "judge", "hear_judge", "curate", "finish"}
     assert states == ["Completed"]
     assert json.loads((Path(seen["run_folder"]) / "manifest.json").read_text())["run_id"] == plain["run_id"]
 
