@@ -127,11 +127,11 @@ def summarise(sample: Sample, labels: Sequence[Label]) -> Summary:
         upper_bound=round(bound, 6),
         passed=len(worst) == len(drawn) and bound <= sample.bound,
         reviewers=sorted({reviewer for by_reviewer in said.values() for reviewer in by_reviewer}),
-        kappa=agreement(said),
+        kappa=rater_kappa(said),
     )
 
 
-def agreement(said: dict[str, dict[str, str]]) -> float | None:
+def rater_kappa(said: dict[str, dict[str, str]]) -> float | None:
     """Cohen's kappa of the two reviewers who share most subjects.
 
     Args:

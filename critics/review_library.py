@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi import Path as PathPart
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from critics.labels import agreement
+from critics.labels import rater_kappa
 from critics.library import Library, Stale
 from critics.library_reader import UnknownStrategy
 from critics.review_server import SentForm, SignedIn, page
@@ -149,7 +149,7 @@ def log(request: Request, _session: SignedIn, library: Kept) -> Response:
         "total": len(entries),
         "wrong": library.verify(),
         "head": library.head(),
-        "kappa": agreement(said),
+        "kappa": rater_kappa(said),
         "approved": len(approved),
         "second_look": [approved[place] for place in draw(len(approved), needed(len(approved), _SECOND_LOOK), 0)],
     }

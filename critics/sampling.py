@@ -7,7 +7,8 @@ hypergeometric distribution, whatever the table's size.
 import random
 from collections import Counter
 from collections.abc import Sequence
-from math import exp, lgamma
+
+from scipy.stats import hypergeom
 
 _SLACK = 1e-9  # of sums of exponentials of logarithms
 
@@ -71,13 +72,4 @@ def kappa(ratings: Sequence[tuple[str, str]]) -> float | None:
 
 def _at_most(errors: int, total: int, bad: int, seen: int) -> float:
     """P(no more than `errors` bad rows among `seen`), where `bad` of `total` are bad."""
-    if bad > total:
-        return 0.0
-    every = _log_choose(total, seen)
-    first = max(0, seen - (total - bad))
-    terms = (_log_choose(bad, k) + _log_choose(total - bad, seen - k) - every for k in range(first, errors + 1))
-    return sum(exp(term) for term in terms)
-
-
-def _log_choose(n: int, k: int) -> float:
-    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+    return float(hypergeom.cdf(errors, total, bad, seen)) if bad <= total else 0.0

@@ -30,12 +30,10 @@ def draw_sample(run: Path, table: str, bound: float, seed: int) -> Sample:
     Raises:
         UserError: There is no such table in the run, it is empty, or the bound is no share.
     """
+    there = sorted(path.relative_to(run).with_suffix("").as_posix() for path in run.glob("*/*.parquet"))
+    if table not in there or "id" not in pq.read_schema(run / f"{table}.parquet").names:
+        raise UserError(run, "--table", f"there is no table {table} of rows with ids; there are: {', '.join(there)}")
     path = run / f"{table}.parquet"
-    if not path.is_file():
-        there = sorted(
-            str(p.relative_to(run).with_suffix("")) for p in run.glob("*/*.parquet") if p.parts[-2] != "audit"
-        )
-        raise UserError(run, "--table", f"there is no table {table}; there are: {', '.join(there) or 'none'}")
     total = count_rows(path)
     try:
         places = draw(total, needed(total, bound), seed)

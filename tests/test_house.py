@@ -89,10 +89,11 @@ def test_the_readmes_commands_exist(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     listed = set(re.findall(r"^    ([\w-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
     assert commands == listed
-    for option in set(re.findall(r"\[(--\w+)", README)):
+    for command, options in re.findall(r"^potstill ([\w-]+)(.*?)(?:#|$)", blocks, re.MULTILINE):
         with pytest.raises(SystemExit):
-            main(["run", "--help"])
-        assert option in capsys.readouterr().out
+            main([command, "--help"])
+        known = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
+        assert set(re.findall(r"--[\w-]+", options)) <= known, command
 
 
 def yaml_blocks(path: Path) -> list[str]:

@@ -13,6 +13,8 @@ import httpx
 
 from critics.library import Library
 from critics.strategy import Dialogue, Score, Strategy, Turn
+from pipelines.records import Pair
+from pipelines.tables import TableWriter
 
 ROOT = Path(__file__).parent.parent.parent
 HOSTILE = '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">{{ 7*7 }}'
@@ -110,6 +112,16 @@ def make_run(folder: Path) -> Path:
         library.add_dialogues(DIALOGUES)
         library.add(STRATEGIES, who="strategies flow", why="helps on 9 of 10 failing scenarios, harms none of 40")
         library.count(served=["refund-before-identity"] * 12, used=["refund-before-identity"] * 9)
+    return run
+
+
+def make_pairs(run: Path, rows: int) -> Path:
+    """A run folder with a dataset of pairs in it."""
+    with TableWriter(run / "pairs" / "train.parquet", Pair) as table:
+        for n in range(rows):
+            right, wrong = ([{"role": "assistant", "content": f"<b>{n}</b> + {n} = {n + n + off}"}] for off in (0, 1))
+            ask = [{"role": "user", "content": f"Add {n} and {n}."}]
+            table.write(Pair(f"q{n}/t/0-1", f"q{n}", f"q{n}/t/0", f"q{n}/t/1", "t", "t", "0", None, ask, right, wrong))
     return run
 
 

@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from critics.library import Library
-from tests.critics.review_world import DIALOGUES, HOSTILE, STRATEGIES, make_run, served
+from pipelines.spot_check import read_summaries
+from tests.critics.review_world import DIALOGUES, HOSTILE, STRATEGIES, make_pairs, make_run, served
 
 REFUND = "refund-before-identity"
 
@@ -145,3 +146,23 @@ def test_model_text_does_nothing_and_a_second_editor_sees_both_texts(browser: Br
         expect(bob.locator("textarea[name=strategy]")).to_have_value("Words of bob")
         for page in (ann, bob):
             page.context.close()
+
+
+def test_a_spot_check_by_keys(page: Page, tmp_path: Path) -> None:
+    run = make_pairs(tmp_path / "word-problems" / "77c1d0a2b3f4", 40)
+    with served(run, "--table", "pairs/train", "--bound", "0.2", reviewers=("ann",)) as server:
+        page.goto(server.links["ann"])
+        page.wait_for_url(f"{server.address}/rows/1")
+        for place, key in enumerate("arua", start=1):
+            expect(page.locator("h1")).to_contain_text(f"Row {place} ")
+            page.wait_for_load_state()
+            page.wait_for_timeout(300)
+            page.keyboard.press(key)
+        page.wait_for_url(f"{server.address}/rows/5")
+        page.wait_for_load_state()
+        expect(page.locator(".place.right, .place.wrong, .place.unsure")).to_have_count(4)
+        picture(page, "spot-check")
+        page.keyboard.press("k")
+        page.wait_for_url(f"{server.address}/rows/4")
+        expect(page.locator("button.chosen")).to_contain_text("Right")
+    assert read_summaries(run)["pairs/train"]["labelled"] == 4
