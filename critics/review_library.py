@@ -1,6 +1,7 @@
 """The review of a strategy library: read, edit, approve, reject, retire, roll back, comment."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlencode
@@ -9,11 +10,12 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi import Path as PathPart
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
+from critics.audit_log import Entry
 from critics.labels import rater_kappa
 from critics.library import Library, Stale
 from critics.library_reader import UnknownStrategy
 from critics.review_server import SentForm, SignedIn, page
-from critics.review_views import differences, events, scenes
+from critics.review_views import differences, events, fit_for, scenes
 from critics.sampling import draw, needed
 from critics.strategy import Status, Strategy
 
@@ -136,24 +138,29 @@ def _decide(
 
 
 @router.get("/log")
-def log(request: Request, _session: SignedIn, library: Kept) -> Response:
-    """The log, newest first, and whether it adds up."""
-    entries = list(library.entries())
-    said: dict[str, dict[str, str]] = defaultdict(dict)
-    for entry in entries:
-        if entry.action == "opinion":
-            said[f"{entry.subject} {entry.version}"][entry.who] = str(entry.what["verdict"])
-    approved = [strategy.id for strategy in library.current("approved")]
+def log(request: Request, session: SignedIn, library: Kept) -> Response:
+    """The log, newest first, as far as this reviewer is told, and whether it adds up."""
+    entries, strategies = list(library.entries()), library.current()
+    approved = [strategy.id for strategy in strategies if strategy.status == "approved"]
+    told = fit_for(session.reviewer, entries, {strategy.id: strategy.version for strategy in strategies})
     values = {
-        "entries": entries[: -_MOST_LISTED - 1 : -1],
+        "entries": told[: -_MOST_LISTED - 1 : -1],
         "total": len(entries),
         "wrong": library.verify(),
         "head": library.head(),
-        "kappa": rater_kappa(said),
+        "kappa": rater_kappa(_opinions(entries)),
         "approved": len(approved),
         "second_look": [approved[place] for place in draw(len(approved), needed(len(approved), _SECOND_LOOK), 0)],
     }
     return page(request, "log", values)
+
+
+def _opinions(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
+    said: dict[str, dict[str, str]] = defaultdict(dict)
+    for entry in entries:
+        if entry.action == "opinion":
+            said[f"{entry.subject} {entry.version}"][entry.who] = str(entry.what["verdict"])
+    return said
 
 
 @router.get("/log.jsonl")

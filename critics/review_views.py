@@ -1,7 +1,7 @@
 """What the pages show of a strategy: differences word by word, and what happened to it, newest first."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
@@ -67,14 +67,28 @@ def differences(old: Strategy, new: Strategy) -> tuple[FieldDiff, ...]:
 
 
 def events(history: Sequence[Strategy], entries: Sequence[Entry], reviewer: str) -> list[Event]:
-    """What happened to a strategy, newest first.
-
-    What others think of a version is left out until the reviewer has said what they think of it.
-    """
+    """What happened to a strategy, newest first, as far as this reviewer is told."""
     by_version = {version.version: version for version in history}
-    voiced = {entry.version for entry in entries if entry.action == "opinion" and entry.who == reviewer}
-    told = [e for e in entries if e.action != "opinion" or e.version in voiced or e.version < history[-1].version]
+    told = fit_for(reviewer, entries, {history[-1].id: history[-1].version})
     return [Event(entry, _rewritten(entry, by_version)) for entry in reversed(told)]
+
+
+def fit_for(reviewer: str, entries: Sequence[Entry], current: Mapping[str, int]) -> list[Entry]:
+    """The entries without what others think of a current version of which the reviewer has said nothing yet.
+
+    Args:
+        reviewer: Who reads.
+        entries: In order.
+        current: The current version of each strategy.
+    """
+    voiced = {(e.subject, e.version) for e in entries if e.action == "opinion" and e.who == reviewer}
+    return [
+        entry
+        for entry in entries
+        if entry.action != "opinion"
+        or (entry.subject, entry.version) in voiced
+        or entry.version < current.get(entry.subject, 0)
+    ]
 
 
 def _rewritten(entry: Entry, by_version: dict[int, Strategy]) -> tuple[FieldDiff, ...]:

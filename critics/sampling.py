@@ -1,14 +1,14 @@
 """How many rows people must look at, what they may then claim, and how far two of them agree.
 
 All of it is exact: rows are drawn without replacement from a table of known size, so errors among them follow the
-hypergeometric distribution, whatever the table's size.
+hypergeometric distribution, whatever the size of the table. SciPy has it, too, and takes longer to import than all the
+rest of the page.
 """
 
 import random
 from collections import Counter
 from collections.abc import Sequence
-
-from scipy.stats import hypergeom
+from math import exp, lgamma
 
 _SLACK = 1e-9  # of sums of exponentials of logarithms
 
@@ -72,4 +72,13 @@ def kappa(ratings: Sequence[tuple[str, str]]) -> float | None:
 
 def _at_most(errors: int, total: int, bad: int, seen: int) -> float:
     """P(no more than `errors` bad rows among `seen`), where `bad` of `total` are bad."""
-    return float(hypergeom.cdf(errors, total, bad, seen)) if bad <= total else 0.0
+    if bad > total:
+        return 0.0
+    every = _log_choose(total, seen)
+    fewest = max(0, seen - (total - bad))
+    terms = (_log_choose(bad, k) + _log_choose(total - bad, seen - k) - every for k in range(fewest, errors + 1))
+    return sum(exp(term) for term in terms)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

@@ -56,7 +56,8 @@ def _rows(path: Path, places: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _shown(row: dict[str, Any]) -> CheckRow:
-    texts = {name: _text(value) for name, value in row.items() if name != "id" and value not in (None, "")}
+    messages_first = sorted(row.items(), key=lambda item: not isinstance(item[1], list))
+    texts = {name: _text(value) for name, value in messages_first if name != "id" and value not in (None, "")}
     lineage = tuple((name, text) for name, text in texts.items() if name.endswith(("_id", "teacher")))
     parts = tuple((name, text) for name, text in texts.items() if not name.endswith(("_id", "teacher")))
     return CheckRow(str(row["id"]), parts, lineage)

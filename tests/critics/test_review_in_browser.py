@@ -120,6 +120,7 @@ def test_an_audit(page: Page, tmp_path: Path) -> None:
         expect(page.locator("#chain")).to_contain_text("The chain of all 10 entries is whole")
         expect(page.locator("tbody tr").first).to_contain_text("reject")
         picture(page, "log")
+        page.close()
     with Library(run / "strategies" / "library.sqlite", must_exist=True) as library:
         actions = [entry.action for entry in library.entries(REFUND)]
         assert actions == ["add", "edit", "approve", "comment", "roll_back", "reject"]
@@ -165,4 +166,5 @@ def test_a_spot_check_by_keys(page: Page, tmp_path: Path) -> None:
         page.keyboard.press("k")
         page.wait_for_url(f"{server.address}/rows/4")
         expect(page.locator("button.chosen")).to_contain_text("Right")
+        page.close()
     assert read_summaries(run)["pairs/train"]["labelled"] == 4

@@ -68,7 +68,7 @@ def test_a_sample_is_large_enough_and_the_same_again(tmp_path: Path) -> None:
     assert sample.rows != draw_sample(run, "pairs/train", 0.05, seed=4).rows
     row = sample.rows[0]
     number = row.id.removeprefix("q").split("/")[0]
-    assert row.parts[1] == ("prompt", f"user: Add {number} and {number}.")
+    assert row.parts[0] == ("prompt", f"user: Add {number} and {number}.")
     assert ("chosen_generation_id", f"q{number}/t/0") in row.lineage
     with pytest.raises(UserError, match="has no rows"):
         draw_sample(make_pairs(tmp_path / "empty", 0), "pairs/train", 0.05, seed=0)
