@@ -62,6 +62,7 @@ class _Judges:
 
     def __init__(self, run: Run, stack: ExitStack) -> None:
         self._run, self._critic = run, run.recipe.critic
+        self._weights = {teacher.label: teacher.weight for teacher in run.recipe.teacher}
         self._math: MathAnswer | None = None
         if self._critic.judge == "math":
             self._math = stack.enter_context(
@@ -82,7 +83,10 @@ class _Judges:
         for _, generations in groups:
             shapes = [next(remaining)[1] for _ in generations]
             answered = [next(answers) if _fine(shape) else None for shape in shapes]
-            votes = judge_votes([a.answer if a else None for a in answered], min_votes=self._critic.min_votes)
+            weights = [self._weights[generation.teacher] for generation in generations]
+            votes = judge_votes(
+                [a.answer if a else None for a in answered], weights=weights, min_votes=self._critic.min_votes
+            )
             for generation, shape, answer, vote in zip(generations, shapes, answered, votes, strict=True):
                 yield generation, self._with_decision(generation, shape, answer, vote)
 

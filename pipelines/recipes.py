@@ -107,18 +107,36 @@ class Budget(Strict):
     wall_s: float | None = Field(default=None, gt=0)
 
 
+class StopEarly(Strict):
+    """When a problem's samples are enough: once their most common answer is likely enough to stay it (2305.11860).
+
+    Attributes:
+        confidence: How likely the leading answer must be to win over the second.
+        at_least: Samples of every problem.
+        step: Samples more, as long as it is open; the teacher's `samples` are the most.
+    """
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    at_least: int = Field(default=3, gt=0)
+    step: int = Field(default=1, gt=0)
+
+
 class Teacher(Endpoint):
     """Who answers: a model, or generations that exist already.
 
     Attributes:
         recorded: In place of `model`: generations that exist already.
         samples: Of every problem; all that are recorded, for recorded generations.
+        stop_early: Fewer samples of problems whose votes are clear.
+        weight: What one of its votes counts.
         batch: ``api``: asked in batches, through the endpoint's Batch API, at its price. ``files``: as files for vLLM's
             ``run-batch``, which somebody runs.
     """
 
     recorded: Recorded | None = None
     samples: int | None = Field(default=None, gt=0, le=1024)
+    stop_early: StopEarly | None = None
+    weight: float = Field(default=1, gt=0, allow_inf_nan=False)
     batch: Literal["api", "files"] | None = None
 
     @model_validator(mode="after")
@@ -129,6 +147,10 @@ class Teacher(Endpoint):
             raise ValueError("recorded generations need the name of their teacher: add a name")
         if self.batch and (self.model is None or self.model == TINY or self.model.startswith(LITELLM)):
             raise ValueError("batch is for a model that is asked for at base_url: leave it out")
+        if self.stop_early and (self.recorded is not None or self.batch):
+            raise ValueError("stop_early is for a teacher that is asked online: leave it out")
+        if self.stop_early and (self.samples or 1) <= self.stop_early.at_least:
+            raise ValueError(f"stop_early needs samples above its at_least, {self.stop_early.at_least}")
         return self
 
 
