@@ -24,7 +24,7 @@ from collections.abc import Sequence
 def leader_probability(first: int, second: int) -> float:
     """How likely the answer with `first` votes is to beat the one with `second`, were sampling to go on for ever."""
     tosses = first + second + 1
-    return sum(math.comb(tosses, k) for k in range(first + 1)) / 2**tosses
+    return sum(math.comb(tosses, k) for k in range(first + 1)) / (1 << tosses)
 
 
 def samples_wanted(answers: Sequence[str | None], *, levels: Sequence[int], confidence: float) -> int:

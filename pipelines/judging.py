@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from critics.choice import judge_choice
+from critics.combination import combine
 from critics.math_answer import MathAnswer, canonical_answer
 from critics.reply_format import check_format
 from critics.self_consistency import judge_votes
@@ -123,6 +124,9 @@ class _Judges:
     ) -> list[Verdict]:
         if answer is None:
             return [shape, self._decide(generation, shape)]
+        if self._critic.second is not None:
+            both = combine(answer, vote, self._critic.combine)
+            return [shape, answer, vote, both, self._decide(generation, both)]
         decisive = replace(vote, answer=answer.answer) if self._critic.judge == "vote" else answer
         return [shape, answer, vote, self._decide(generation, decisive)]
 

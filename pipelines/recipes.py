@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from critics.combination import CombineRule
 from critics.final_answer import Rule
 from pipelines.endpoints import LITELLM, Endpoint, Slug, Strict
 from pipelines.filter_recipes import EvaluationSet, Filters, Privacy
@@ -167,6 +168,8 @@ class Critic(Strict):
         timeout_s: For one comparison.
         memory_mb: For one worker process.
         min_votes: Fewer votes decide nothing.
+        second: A second verifier: ``vote``, the majority of the problem's replies, which knows nothing of the gold.
+        combine: What the two say together (see `critics.combination`).
         labels: ``clear``: only a clearly wrong reply may be a negative. ``redi``: whatever is not verified right is
             negative, truncated and unreadable replies included (arXiv 2505.24850, section 3.1).
     """
@@ -179,7 +182,17 @@ class Critic(Strict):
     timeout_s: float = Field(default=10, gt=0)
     memory_mb: int = Field(default=2048, ge=512)
     min_votes: int = Field(default=3, gt=0)
+    second: Literal["vote"] | None = None
+    combine: CombineRule = "both"
     labels: Literal["clear", "redi"] = "clear"
+
+    @model_validator(mode="after")
+    def _two_verifiers(self) -> "Critic":
+        if self.second == self.judge:
+            raise ValueError("second must be another verifier than judge: leave it out")
+        if self.second is None and "combine" in self.model_fields_set:
+            raise ValueError("combine needs a second verifier: add second, or leave combine out")
+        return self
 
 
 class Judge(Endpoint):

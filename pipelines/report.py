@@ -46,6 +46,7 @@ _MEANINGS = {
     "kinds_differ": "the two answers are different kinds of thing, as a number and an interval",
     "variables_differ": "the two answers have different variables",
     "verifiers_differ": "two ways of comparing disagree",
+    "verifiers_disagree": "one verifier calls it right, the other wrong",
     "hedged": "one of the answers is an approximation",
     "rounded": "equal but for rounding",
     "units": "a unit is missing or another",

@@ -50,11 +50,11 @@ def test_a_fuller_ledger_changes_nothing(serve: Serve, write_recipe: Write, run_
     assert answers.total() < samples(early).total() < 7 * 40
 
 
-def test_what_a_kill_left_is_taken_up(serve: Serve, write_recipe: Write, run_it: RunIt) -> None:
-    recipe = write_recipe(serve("--failed", "0.4"), questions=30, samples=7)
+def test_what_a_budget_stopped_is_taken_up(serve: Serve, write_recipe: Write, run_it: RunIt) -> None:
+    recipe = write_recipe(serve(), questions=30, samples=7)
     undisturbed = run_it(recipe, "--set", CLEAR, out="undisturbed")
     assert (
-        main(["run", str(recipe), "--out", str(recipe.parent / "out"), "--set", CLEAR, "--set", "budget.requests=20"])
+        main(["run", str(recipe), "--out", str(recipe.parent / "out"), "--set", CLEAR, "--set", "budget.requests=40"])
         == 3
     )
     resumed = run_it(recipe, "--set", CLEAR, "--set", "budget.requests=100000")
