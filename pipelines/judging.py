@@ -8,6 +8,8 @@ from dataclasses import replace
 from critics.choice import judge_choice
 from critics.combination import combine
 from critics.math_answer import MathAnswer, canonical_answer
+from critics.program_answer import CRITIC as PROGRAM
+from critics.program_answer import Computed, compute
 from critics.reply_format import check_format
 from critics.self_consistency import judge_votes
 from critics.verdict import Verdict
@@ -68,7 +70,7 @@ class _Judges:
         if self._critic.judge == "math":
             self._math = stack.enter_context(
                 MathAnswer(
-                    rules=self._critic.answer,
+                    rules=self._critic.rules,
                     workers=self._critic.workers,
                     timeout_s=self._critic.timeout_s,
                     memory_mb=self._critic.memory_mb,
@@ -98,6 +100,28 @@ class _Judges:
 
     def _answers(self, items: Sequence[tuple[Problem, str]]) -> Iterator[Verdict]:
         critic = self._critic
+        if critic.answer != "program":
+            return self._compared(items)
+        computed = compute(
+            [text for _, text in items],
+            workers=critic.workers,
+            timeout_s=critic.timeout_s,
+            memory_mb=critic.memory_mb,
+        )
+        return self._of_programs([problem for problem, _ in items], list(computed))
+
+    def _of_programs(self, problems: Sequence[Problem], computed: Sequence[Computed]) -> Iterator[Verdict]:
+        boxes = [
+            (problem, f"\\boxed{{{came.answer}}}")
+            for problem, came in zip(problems, computed, strict=True)
+            if came.answer
+        ]
+        compared = self._compared(boxes)
+        for came in computed:
+            yield next(compared) if came.reason is None else Verdict(PROGRAM, "unjudged", came.reason)
+
+    def _compared(self, items: Sequence[tuple[Problem, str]]) -> Iterator[Verdict]:
+        critic = self._critic
         if critic.judge in ("vote", "model"):
             return (self._read(text) for _, text in items)
         if critic.judge == "choice":
@@ -106,7 +130,7 @@ class _Judges:
                     text,
                     choices=problem.choices,
                     gold=problem.answer or "",
-                    rules=critic.answer,
+                    rules=critic.rules,
                     letters=critic.menu_letters,
                 )
                 for problem, text in items
@@ -115,7 +139,7 @@ class _Judges:
         return self._math.judge((problem.answer or "", text) for problem, text in items)
 
     def _read(self, text: str) -> Verdict:
-        answer = canonical_answer(text, self._critic.answer)
+        answer = canonical_answer(text, self._critic.rules)
         undecided = "left_to_the_judge" if self._critic.judge == "model" else "no_gold_answer"
         return Verdict("final_answer", "unjudged", undecided if answer else "no_answer", answer)
 

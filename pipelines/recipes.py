@@ -1,5 +1,6 @@
 """Recipes: one typed model a flow; a key that is not known is an error. `recipe_files` reads them."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -161,7 +162,8 @@ class Critic(Strict):
     Attributes:
         judge: ``math`` compares with the gold answer; ``choice`` picks from the menu; ``vote`` takes the majority's
             answer for gold where there is none; ``model`` leaves every whole reply to the recipe's `Judge`.
-        answer: Where the final answer may stand, first match first.
+        answer: Where the final answer may stand, first match first; or ``program``: replies are Python programs, and
+            what they compute is the answer.
         cut: A reply ends before the first of these texts.
         menu_letters: The letters in a reply are those of the problem's own menu. False where the teacher saw the menu
             in another order: then only a choice's text counts.
@@ -175,7 +177,7 @@ class Critic(Strict):
     """
 
     judge: Literal["math", "choice", "vote", "model"] = "math"
-    answer: list[Rule] = Field(default=["boxed", "phrase"])
+    answer: list[Rule] | Literal["program"] = Field(default=["boxed", "phrase"])
     cut: list[str] = Field(default=[])
     menu_letters: bool = True
     workers: int = Field(default=2, gt=0)
@@ -186,12 +188,19 @@ class Critic(Strict):
     combine: CombineRule = "both"
     labels: Literal["clear", "redi"] = "clear"
 
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """How the final answer is read; what a program came to stands in a box."""
+        return ("boxed",) if self.answer == "program" else self.answer
+
     @model_validator(mode="after")
-    def _two_verifiers(self) -> "Critic":
+    def _check(self) -> "Critic":
         if self.second == self.judge:
             raise ValueError("second must be another verifier than judge: leave it out")
         if self.second is None and "combine" in self.model_fields_set:
             raise ValueError("combine needs a second verifier: add second, or leave combine out")
+        if self.answer == "program" and self.judge == "choice":
+            raise ValueError("a program names no choice: take another answer, or judge: math")
         return self
 
 
@@ -291,6 +300,8 @@ class Rationales(Recipe):
 
     @model_validator(mode="after")
     def _check(self) -> "Rationales":
+        if self.critic.answer == "program" and any(teacher.stop_early for teacher in self.teacher):
+            raise ValueError("stop_early reads answers while it asks, and runs no programs: leave it out")
         labels = [endpoint.label for endpoint in self.asked]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice:

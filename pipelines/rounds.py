@@ -57,6 +57,6 @@ def _answer(critic: Critic, problem: Problem, reply: Reply) -> str | None:
     if shape.outcome != "pass":
         return None
     if critic.judge != "choice":
-        return canonical_answer(text, critic.answer)
+        return canonical_answer(text, critic.rules)
     menu = problem.choices  # any gold will do: what was chosen is asked here, not whether it is right
-    return judge_choice(text, choices=menu, gold=menu[0], letters=critic.menu_letters, rules=critic.answer).answer
+    return judge_choice(text, choices=menu, gold=menu[0], letters=critic.menu_letters, rules=critic.rules).answer

@@ -29,3 +29,12 @@ def test_a_combination_needs_two(distil: Any, tmp_path: Path, capsys: pytest.Cap
     for change, mend in (("critic.combine=or", "needs a second"), ("critic={judge: vote, second: vote}", "another")):
         assert main(["run", str(run.recipe_path), "--set", change]) == 2
         assert mend in capsys.readouterr().err
+
+
+def test_what_programs_compute_is_judged(distil: Any, tmp_path: Path) -> None:
+    programs = {"a": [["answer = 'r' + 'ed'", "print('blue')", "answer = rde"]]}
+    run, _ = distil(tmp_path, programs, critic={"judge": "vote", "answer": "program", "min_votes": 1})
+    answers = [row.answer for row in read_table(run.table("verdicts"), VerdictRow) if row.critic == "final_answer"]
+    assert answers == ["red", "blue"]
+    (failed,) = [row for row in read_table(run.table("verdicts"), VerdictRow) if row.critic == "program_answer"]
+    assert (failed.outcome, failed.reason) == ("unjudged", "program_failed")
