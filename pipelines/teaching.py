@@ -47,6 +47,6 @@ async def _ask_teacher(index: int, teacher: Teacher, problems: Problems, session
             return await collector.run(asks_for(run, teacher, transport, problems()))
         for level in levels(teacher):
             if not session.stop.is_set():
-                asks = asks_of_round(run, teacher, problems(), session.ledger, level, collector.tally)
-                await collector.run(asks)
+                more = asks_of_round(run, teacher, problems(), session.ledger, level, collector.tally)
+                await collector.run(more)
         return collector.tally
