@@ -8,14 +8,17 @@ programs per second, what became of them, and how often the answer is the author
 
 import argparse
 import itertools
+import math
+import re
 import sys
 import time
 from collections import Counter
 
 from recorded_replies import DATA, Row, kept, recorded
 
-from critics.math_answer import canonical_answer
 from critics.program_answer import Computed, compute
+
+_SOLVER = re.compile(r"solve_it|Symbol|Eq\(")  # the authors' own, over sympy
 
 
 def main() -> int:
@@ -42,11 +45,19 @@ def main() -> int:
 
 def outcomes(row: Row, came: Computed) -> tuple[str, str]:
     """What became of a program here, and at its authors'."""
-    theirs = canonical_answer(rf"\boxed{{{row.text}}}")
-    if came.answer is None:
-        return str(came.reason), "no number either" if not any(map(str.isdigit, row.text)) else "a number or formula"
-    same = canonical_answer(rf"\boxed{{{came.answer}}}") == theirs
-    return "an answer", "the same" if same else "another"
+    if came.answer is not None:
+        return "an answer", "the same" if is_same(came.answer, row.text) else "another"
+    if _SOLVER.search(row.completion):
+        return f"{came.reason}, solver", "an answer or a formula"
+    return str(came.reason), "none either" if row.text == "[invalid]" else "an answer"
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two answers are equal, numbers to nine decimals."""
+    try:
+        return math.isclose(float(one), float(other), rel_tol=1e-9, abs_tol=1e-9)
+    except ValueError:
+        return one == other
 
 
 if __name__ == "__main__":
