@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from critics.combination import DISAGREE
 from critics.math_answer import read_gold
 from critics.model_judge import Case, Opinion, Silence
 from critics.verdict import Verdict
@@ -212,4 +213,4 @@ def join(outcome: str, reason: str, opinion: Verdict) -> tuple[str, str]:
         return opinion.outcome, opinion.reason
     if opinion.outcome in ("unjudged", outcome):
         return outcome, reason
-    return "unjudged", "verifiers_disagree"
+    return "unjudged", DISAGREE
