@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
+import uvloop
+
 from pipelines.asking_note import AskingNote
 from pipelines.endpoints import LITELLM, Endpoint
 from pipelines.errors import RunError, UserError
@@ -138,7 +140,7 @@ def _fill(
     run: Run, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int, orphaned: int | None
 ) -> Asked:
     try:
-        return asyncio.run(_ask_all(run, jobs, asked, title, number, orphaned))
+        return uvloop.run(_ask_all(run, jobs, asked, title, number, orphaned))
     except EndpointError as error:
         raise UserError(run.recipe_path, f"{asked[0].section}.{error.key}", str(error)) from None
     except OutageError as error:

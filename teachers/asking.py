@@ -25,9 +25,9 @@ from teachers.wire import RawResponse, Reading, read_response
 
 _REPLAYS_A_TURN = 200
 _BYTES_A_TOKEN = 4
-_RAMP_S = 0.004
-"""Between two workers' first requests: an endpoint is not met with the whole window at once, and replies do not come
-in bursts that would wait, delivered but not yet kept, while the first of them are being handled."""
+_RAMP_S = 0.0004
+"""Between two workers' first requests, about what handling a reply takes: the endpoint is not met with the whole window
+at once, and replies do not come in bursts that wait, delivered but not yet kept, while others are being handled."""
 
 
 class Transport(Protocol):
@@ -91,9 +91,10 @@ class Collector:
     meter: Meter = field(default_factory=Meter)
     trace: Trace = lambda attempt: None
     tally: Tally = field(default_factory=Tally)
-    _fatal: Exception | None = None
+    _fatal: BaseException | None = None
     _asks: AskQueue = field(default_factory=lambda: AskQueue(()))
     _in_flight: set[bytes] = field(default_factory=set)
+    _unkept: set["asyncio.Future[None]"] = field(default_factory=set)
 
     async def run(self, asks: Iterable[Ask]) -> Tally:
         """Ask for all of `asks`, and return what that took.
@@ -117,6 +118,8 @@ class Collector:
         if self.stop.is_set():
             self.lane.close()
         await self._drain(workers)
+        if self._unkept:
+            await asyncio.wait(self._unkept)
         if self._fatal is not None:
             raise self._fatal
         return self.tally
@@ -137,47 +140,58 @@ class Collector:
                 self._give_up(error)
 
     async def _work(self, start_after: float) -> None:
-        await sleep_or(self.stop, start_after)
+        await asyncio.sleep(start_after)
         for turn, (wait_s, ask) in enumerate(self._asks, 1):
             if wait_s:
                 await sleep_or(self.stop, wait_s)
             if self.stop.is_set():
                 return
-            if await self._look_at(ask):
-                self.tally.asks += 1
-                self.on_change(self.tally)
-            else:
-                self._asks.put_aside(ask)
+            try:
+                await self._look_at(ask)
+            except LedgerError as error:
+                self._give_up(error)
+            if len(self._unkept) > self.policy.window:  # the disk does not keep up
+                await asyncio.wait(self._unkept, return_when=asyncio.FIRST_COMPLETED)
             if turn % _REPLAYS_A_TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _look_at(self, ask: Ask) -> bool:
-        """False where another process is at it."""
+    async def _look_at(self, ask: Ask) -> None:
+        """Buy what is not held of an ask; one that another process is at is put aside."""
         if ask.digest in self._in_flight:
-            return True
+            self._looked()
+            return
         self._in_flight.add(ask.digest)
+        kept: asyncio.Future[None] | None = None
+        held = None
         try:
             held = await self.ledger.claim(ask.digest, ask.samples)
-            if held is None:
-                return False
-            self.tally.replayed += min(held, ask.samples)
-            if held < ask.samples:
-                await self._fill(ask, held)
-        except LedgerError as error:
-            self._give_up(error)
+            if held is not None and held < ask.samples:
+                kept = await self._buy(ask, held)
         finally:
-            self._in_flight.discard(ask.digest)
-        return True
+            if kept is None:
+                self._finish(ask, held)
+            else:
+                kept.add_done_callback(lambda _: self._finish(ask, held))
 
-    async def _fill(self, ask: Ask, held: int) -> None:
-        """Buy what is not held of a request that is claimed."""
-        try:
-            await self._buy(ask, held)
-        finally:
+    def _looked(self) -> None:
+        self.tally.asks += 1
+        self.on_change(self.tally)
+
+    def _finish(self, ask: Ask, held: int | None) -> None:
+        """Whatever was bought of a request is kept, so that whoever looks at it next finds it."""
+        self._in_flight.discard(ask.digest)
+        if held is None:
+            self._asks.put_aside(ask)
+            return
+        if held < ask.samples:
             self.ledger.release(ask.digest)
+        self.tally.replayed += min(held, ask.samples)
+        self._looked()
 
-    async def _buy(self, ask: Ask, held: int) -> None:
+    async def _buy(self, ask: Ask, held: int) -> "asyncio.Future[None] | None":
+        """Buy what is not held of a request that is claimed; the future ends when the last response is durable."""
         patience, number = Patience(self.policy), 0
+        kept: asyncio.Future[None] | None = None
         while held < ask.samples and not self.stop.is_set():
             wanted_at, number = time.monotonic(), number + 1
             n = min(ask.samples - held, self.policy.choices)
@@ -191,28 +205,41 @@ class Collector:
                 break
             raw, reading, seconds = await self._attempt(ask, held, n, turn, patience)
             self.trace(attempt(self.teacher, ask, held, n, number, wanted_at, seconds, raw, reading))
-            await self.ledger.append(
-                response_of(ask.canonical, ask.digest, held, n, raw, reading, seconds, self.teacher)
-            )
-            self.meter.settle(worst, ask, raw, reading)
-            if self.ledger.full:
-                self._give_up(
-                    LedgerFull(
-                        f"{self.ledger.name}: the disk is full; every reply so far is safe: make room, then run again"
-                    )
-                )
+            kept = self._keep(ask, held, n, worst, raw, reading, seconds)
             if reading.kind == "answered":
-                held += self._count(reading, n)
+                held += min(reading.choices, n)
             elif not await self._wait(raw, reading, turn, patience):
                 break
         self.tally.unanswered += held < ask.samples
+        return kept
 
-    def _count(self, reading: Reading, n: int) -> int:
-        got = min(reading.choices, n)
-        self.tally.bought += got
+    def _keep(
+        self, ask: Ask, held: int, n: int, worst: Charge, raw: RawResponse, reading: Reading, seconds: float
+    ) -> "asyncio.Future[None]":
+        """Write a response down; it counts once it is durable, which the worker does not wait for."""
+
+        def count(kept: "asyncio.Future[None]") -> None:
+            self._unkept.discard(kept)
+            if (error := kept.exception()) is not None:
+                self._give_up(error)
+                return
+            self.meter.settle(worst, ask, raw, reading)
+            if reading.kind == "answered":
+                self._count(reading, n)
+            if self.ledger.full:
+                text = f"{self.ledger.name}: the disk is full; every reply so far is safe: make room, then run again"
+                self._give_up(LedgerFull(text))
+
+        response = response_of(ask.canonical, ask.digest, held, n, raw, reading, seconds, self.teacher)
+        kept = self.ledger.append(response)
+        self._unkept.add(kept)
+        kept.add_done_callback(count)
+        return kept
+
+    def _count(self, reading: Reading, n: int) -> None:
+        self.tally.bought += min(reading.choices, n)
         self.tally.prompt_tokens += reading.prompt_tokens
         self.tally.completion_tokens += reading.completion_tokens
-        return got
 
     async def _reserve(self, ask: Ask, n: int, turn: Turn) -> Charge | None:
         worst = None
@@ -279,7 +306,7 @@ class Collector:
         else:
             self._give_up(EndpointError(f"{self.teacher} cannot be reached: {outage.text}", key="base_url"))
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, error: BaseException) -> None:
         self._fatal = self._fatal or error
         self.stop.set()
 

@@ -1,5 +1,6 @@
 """What every ledger holds and can do, whichever database it lies in: the rows, and the `Ledger` protocol."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -114,11 +115,10 @@ class LedgerLike(Protocol):
         """Give a claim back, bought or not."""
         ...
 
-    async def append(self, response: Response) -> None:
-        """Make a response durable; returns when it is on the disk.
+    def append(self, response: Response) -> "asyncio.Future[None]":
+        """Make a response durable; the future ends when it is on the disk.
 
-        Raises:
-            LedgerFull: It could not be written.
+        Its exceptions are `LedgerFull`, where the response could not be written, and `LedgerError`.
         """
         ...
 
@@ -214,4 +214,6 @@ def faults(rows: Iterable[Stored], requests: Iterable[tuple[bytes, bytes]]) -> I
 
 
 def _checksum(digest: bytes, first_sample: int, choices: int, outcome: str, body: bytes) -> bytes:
-    return hashlib.sha256(b"%s %d %d %s " % (digest, first_sample, choices, outcome.encode()) + body).digest()
+    checksum = hashlib.sha256(b"%s %d %d %s " % (digest, first_sample, choices, outcome.encode()))
+    checksum.update(body)
+    return checksum.digest()

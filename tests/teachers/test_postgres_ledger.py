@@ -122,7 +122,7 @@ def test_a_changed_request_is_found(postgres: PostgresServer) -> None:
     url = postgres.database()
     with open_ledger(url) as ledger:
         append(ledger, response())
-        postgres.execute(r"UPDATE requests SET canonical = '{}'")
+        postgres.execute(r"UPDATE responses SET canonical = '{}'")
         assert ledger.verify() == [f"request {ASK.digest.hex()[:12]}: its bytes are not those that were asked"]
 
 
