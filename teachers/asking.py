@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from teachers.budget import Charge
 from teachers.claims import AskQueue
@@ -109,11 +109,12 @@ class Collector:
         """
         self._asks = AskQueue(asks)
         workers = {asyncio.create_task(self._work(index * _RAMP_S)) for index in range(self.policy.window)}
+        for worker in workers:
+            worker.add_done_callback(self._notice)
         stopping = asyncio.create_task(self.stop.wait())
-        pending: set[asyncio.Task[Any]] = workers | {stopping}
-        while pending != {stopping} and not self.stop.is_set():
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            self._notice(done)
+        await asyncio.wait(
+            {asyncio.gather(*workers, return_exceptions=True), stopping}, return_when=asyncio.FIRST_COMPLETED
+        )
         stopping.cancel()
         if self.stop.is_set():
             self.lane.close()
@@ -124,20 +125,18 @@ class Collector:
             raise self._fatal
         return self.tally
 
-    async def _drain(self, workers: set[asyncio.Task[Any]]) -> None:
+    async def _drain(self, workers: set["asyncio.Task[None]"]) -> None:
         late = {worker for worker in workers if not worker.done()}
         if late:
-            done, late = await asyncio.wait(late, timeout=self.policy.drain_s)
-            self._notice(done)
+            _, late = await asyncio.wait(late, timeout=self.policy.drain_s)
         for worker in late:
             worker.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _notice(self, workers: set[asyncio.Task[Any]]) -> None:
-        for worker in workers:
-            error = worker.exception()
-            if isinstance(error, Exception):
-                self._give_up(error)
+    def _notice(self, worker: "asyncio.Task[None]") -> None:
+        error = None if worker.cancelled() else worker.exception()
+        if isinstance(error, Exception):
+            self._give_up(error)
 
     async def _work(self, start_after: float) -> None:
         await asyncio.sleep(start_after)

@@ -126,6 +126,9 @@ class Budget:
 
         Waiters are admitted in the order they came.
         """
+        if not self._waiting and not self._stop.is_set() and self._short(worst) is None:
+            self._take(worst)
+            return True
         waiting = _Waiting(worst, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._admit()
@@ -182,8 +185,7 @@ class Budget:
                 if self._stop.is_set():
                     first.admitted.set_result(False)
                 elif short is None:
-                    self.reserved += first.worst
-                    self._record(Charge())
+                    self._take(first.worst)
                     first.admitted.set_result(True)
                 elif getattr(self.reserved, short):
                     return
@@ -191,6 +193,10 @@ class Budget:
                     self._reach(short, first.worst)
                     continue
             self._waiting.popleft()
+
+    def _take(self, worst: Charge) -> None:
+        self.reserved += worst
+        self._record(Charge())
 
     def _short(self, worst: Charge) -> Cap | None:
         """The cap that this would pass."""
