@@ -148,7 +148,7 @@ def test_an_error_in_the_asks_ends_the_run_and_keeps_what_was_bought(serve: Serv
         raise ValueError("row 11 is broken")
 
     with pytest.raises(ValueError, match="row 11"):
-        run(url, tmp_path / "l.sqlite", broken())
+        run(url, tmp_path / "l.sqlite", broken(), window=1)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         assert ledger.stats().replies == 10
 
