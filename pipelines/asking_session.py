@@ -20,7 +20,7 @@ from pipelines.run_folder import owner
 from pipelines.spending import Spent, budget_of
 from pipelines.stopping import stop_on_signals
 from pipelines.tracing import TraceWriter
-from teachers.asking import Collector, Tally, Transport
+from teachers.asking import Collector, Transport
 from teachers.budget import Budget
 from teachers.errors import EndpointError, LedgerError, OutageError
 from teachers.flow_control import Lane
@@ -31,6 +31,7 @@ from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.prices import FREE
 from teachers.redaction import withhold
+from teachers.tally import Tally
 from teachers.tiny import MODEL as TINY
 from teachers.tiny import TinyTeacher
 

@@ -10,8 +10,8 @@ from pipelines.preparing import Run
 from pipelines.recipes import Teacher
 from pipelines.records import Problem
 from pipelines.tables import count_rows, read_table
-from teachers.asking import Tally
 from teachers.records import Ask
+from teachers.tally import Tally
 
 Problems = Callable[[], Iterable[Problem]]
 

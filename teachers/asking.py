@@ -6,13 +6,13 @@ across rows: a request ends as an `Outcome`, and the ledger keeps its failures b
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from teachers.budget import Charge
 from teachers.claims import AskQueue
+from teachers.deadlines import Deadlines, sleep_or
 from teachers.errors import EndpointError, LedgerError, LedgerFull, OutageError
 from teachers.flow_control import Lane, Turn
 from teachers.ledger_rows import LedgerLike, response_of
@@ -20,6 +20,7 @@ from teachers.metering import Meter
 from teachers.policy import Patience, Policy
 from teachers.records import Ask
 from teachers.redaction import redact
+from teachers.tally import Tally
 from teachers.trace import Trace, attempt
 from teachers.wire import RawResponse, Reading, read_response
 
@@ -40,29 +41,6 @@ class Transport(Protocol):
             OSError: No response came: refused, reset, torn.
         """
         ...
-
-
-@dataclass(slots=True)
-class Tally:
-    """What asking came to.
-
-    Attributes:
-        asks: Requests looked at, each for one or more samples.
-        replayed: Samples the ledger held already.
-        bought: Samples that were bought.
-        sent: HTTP requests sent, failed ones included.
-        errors: Failed attempts by what the endpoint said.
-        unanswered: Asks that ended with fewer samples than wanted.
-    """
-
-    asks: int = 0
-    replayed: int = 0
-    bought: int = 0
-    sent: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    unanswered: int = 0
 
 
 @dataclass(slots=True)
@@ -95,6 +73,7 @@ class Collector:
     _asks: AskQueue = field(default_factory=lambda: AskQueue(()))
     _in_flight: set[bytes] = field(default_factory=set)
     _unkept: set["asyncio.Future[None]"] = field(default_factory=set)
+    _deadlines: Deadlines = field(default_factory=Deadlines)
 
     async def run(self, asks: Iterable[Ask]) -> Tally:
         """Ask for all of `asks`, and return what that took.
@@ -111,10 +90,9 @@ class Collector:
         workers = {asyncio.create_task(self._work(index * _RAMP_S)) for index in range(self.policy.window)}
         for worker in workers:
             worker.add_done_callback(self._notice)
-        stopping = asyncio.create_task(self.stop.wait())
-        await asyncio.wait(
-            {asyncio.gather(*workers, return_exceptions=True), stopping}, return_when=asyncio.FIRST_COMPLETED
-        )
+        stopping: asyncio.Future[object] = asyncio.ensure_future(self.stop.wait())
+        done: asyncio.Future[object] = asyncio.gather(*workers, return_exceptions=True)
+        await asyncio.wait({done, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if self.stop.is_set():
             self.lane.close()
@@ -268,8 +246,7 @@ class Collector:
     async def _send(self, ask: Ask, held: int, n: int, deadline_s: float) -> tuple[RawResponse, Reading]:
         nothing = RawResponse(0, b"")
         try:
-            async with asyncio.timeout(deadline_s):
-                raw = await self.transport.send(ask, held, n)
+            raw = await self._deadlines.wait(self.transport.send(ask, held, n), deadline_s)
         except TimeoutError:
             return nothing, Reading("late", error=f"no complete reply within {self.policy.attempt_s:g} s")
         except OSError as error:
@@ -308,13 +285,3 @@ class Collector:
     def _give_up(self, error: BaseException) -> None:
         self._fatal = self._fatal or error
         self.stop.set()
-
-
-async def sleep_or(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, but no longer than until `stop` is set."""
-    waiter: Awaitable[bool] = stop.wait()
-    try:
-        async with asyncio.timeout(seconds):
-            await waiter
-    except TimeoutError:
-        return

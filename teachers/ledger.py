@@ -12,24 +12,20 @@ SQLite does the same with ``synchronous=FULL``, but one reply at a time and on t
 """
 
 import asyncio
-import os
-import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 from teachers import sqlite_tables as tables
+from teachers.ballast import Ballast
 from teachers.claims import LEASE_S, Claims
-from teachers.errors import LedgerError, LedgerFull
+from teachers.errors import LedgerError
 from teachers.group_sync import GroupSync
 from teachers.ledger_rows import SCHEMA_VERSION, Response, Stats, Stored, faults, in_order
 from teachers.records import Outcome, Reply
-
-T = TypeVar("T")
 
 _BUSY_S = 60.0
 _LOOK_AGAIN_S = 0.01
@@ -39,9 +35,6 @@ Appended = tuple[Response, float, "asyncio.Future[None]"]
 
 Wish = tuple[bytes, int, "asyncio.Future[int | None]"]
 """A request that is to be claimed, the samples wanted, and what `Ledger.claim` returns."""
-
-BALLAST_BYTES = 8 << 20
-"""Held while replies are being bought and let go when the disk is full, so that what is in flight can land."""
 
 _CHECKPOINT_PAGES = 4000
 """Of the log, before they are moved into the database: four times SQLite's, since a page of the index that was changed
@@ -66,7 +59,6 @@ class Ledger:
         self, path: Path, *, run: str = "", owner: str = "", must_exist: bool = False, lease_s: float = LEASE_S
     ) -> None:
         self.path = path
-        self.full = False
         self._run = run
         self._claims = Claims(owner, lease_s, self._renew)
         self._appended: list[Appended] = []
@@ -74,7 +66,7 @@ class Ledger:
         self._wishes: list[Wish] = []
         self._wished: set[bytes] = set()
         self._due: asyncio.Handle | None = None
-        self._ballast = path.with_suffix(".ballast")
+        self._ballast = Ballast(path)
         if must_exist and not path.exists():
             raise LedgerError(f"{path}: no ledger here; it is made by the first run")
         try:
@@ -108,6 +100,11 @@ class Ledger:
         self._db.executescript(f"BEGIN IMMEDIATE;{tables.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
     @property
+    def full(self) -> bool:
+        """The disk is full: what is in flight may still land, nothing more should be asked."""
+        return self._ballast.gone
+
+    @property
     def name(self) -> str:
         """Its path."""
         return str(self.path)
@@ -126,7 +123,7 @@ class Ledger:
             with suppress(sqlite3.Error):  # a claim that stays runs out
                 self._db.execute(tables.TIDY, (self._claims.owner,))
         self._db.close()
-        self._ballast.unlink(missing_ok=True)
+        self._ballast.let_go()
 
     # -- buying
 
@@ -136,20 +133,10 @@ class Ledger:
         Raises:
             LedgerFull: There is no room even for that.
         """
-        try:
-            with self._ballast.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
-        except OSError as error:
-            self._ballast.unlink(missing_ok=True)
-            raise LedgerFull(
-                f"{self.path}: less than {BALLAST_BYTES >> 20} MiB free here: make room, then run again"
-            ) from error
+        self._ballast.hold()
 
     async def claim(self, digest: bytes, samples: int) -> int | None:
         """How many samples are held; fewer than `samples`: the rest is ours to buy; ``None``: look again later."""
-        held = self.held(digest)
-        if held >= samples:
-            return held
         if digest in self._claims or digest in self._wished:
             return None
         granted: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
@@ -194,19 +181,34 @@ class Ledger:
         wishes, self._wishes = self._wishes, []
         self._wished.clear()
         self._due = None
+        lacking, granted = wishes, list[int | None]()
         try:
-            granted = self._write(lambda: self._transact(appended, released, wishes))
+            if not appended and not released:
+                lacking = self._ballast.write(lambda: self._lacking(wishes))
+            if appended or released or lacking:
+                granted = self._ballast.write(lambda: self._transact(appended, released, lacking))
         except LedgerError as error:
             for future in [kept for _, _, kept in appended] + [granted for _, _, granted in wishes]:
                 if not future.done():
                     future.set_exception(error)
             return
         self._wal.add([kept for _, _, kept in appended])
-        for (digest, samples, wish), held in zip(wishes, granted, strict=True):
+        for (digest, samples, wish), held in zip(lacking, granted, strict=True):
             if held is not None and held < samples:
                 self._claims.add(digest)
             if not wish.done():  # whoever wished was cancelled
                 wish.set_result(held)
+
+    def _lacking(self, wishes: Sequence[Wish]) -> list[Wish]:
+        """Answer what is held, which needs no leave to write."""
+        lacking = []
+        for digest, samples, wish in wishes:
+            held = self.held(digest)
+            if held < samples:
+                lacking.append((digest, samples, wish))
+            elif not wish.done():
+                wish.set_result(held)
+        return lacking
 
     def _transact(
         self, appended: Sequence[Appended], released: Sequence[bytes], wishes: Sequence[Wish]
@@ -216,28 +218,6 @@ class Ledger:
             tables.release(self._db, released, self._claims.owner)
             wanted = [(digest, samples) for digest, samples, _ in wishes]
             return tables.grant(self._db, wanted, self._claims.owner, self._claims.lease_s)
-
-    def _write(self, write: Callable[[], T]) -> T:
-        """Do `write`; where the disk is full, let the ballast go and do it then."""
-        try:
-            try:
-                return write()
-            except sqlite3.OperationalError as error:
-                if not self._disk_is_full(error):
-                    raise
-            self.full = True
-            self._ballast.unlink(missing_ok=True)
-            try:
-                return write()
-            except sqlite3.OperationalError as again:
-                raise LedgerFull(f"{self.path}: the disk is full: make room, then run again") from again
-        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-            raise LedgerError(f"{self.path}: {error}") from error
-
-    def _disk_is_full(self, error: sqlite3.OperationalError) -> bool:
-        kind = error.sqlite_errorcode & 0xFF
-        crowded = shutil.disk_usage(self.path.parent).free < BALLAST_BYTES
-        return kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and crowded)
 
     # -- reading
 

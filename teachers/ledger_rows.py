@@ -75,13 +75,12 @@ class Stats:
 
 
 class LedgerLike(Protocol):
-    """A ledger, opened for one stage of one run; use as a context manager. All of it may raise `LedgerError`.
+    """A ledger, opened for one stage of one run; use as a context manager. All of it may raise `LedgerError`."""
 
-    Attributes:
-        full: Set once the disk is full: what is in flight may still land, nothing more should be asked.
-    """
-
-    full: bool
+    @property
+    def full(self) -> bool:
+        """The disk is full: what is in flight may still land, nothing more should be asked."""
+        ...
 
     @property
     def name(self) -> str:

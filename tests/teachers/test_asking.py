@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from teachers.asking import Collector, Tally
+from teachers.asking import Collector
 from teachers.errors import EndpointError
 from teachers.flow_control import Lane, Limits
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 from teachers.wire import parse_retry_after
 
 Serve = Callable[..., str]

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from teachers.asking import Collector, Tally
+from teachers.asking import Collector
 from teachers.errors import EndpointError, OutageError
 from teachers.flow_control import Lane, Limits, Turn
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 from teachers.wire import RawResponse, read_response
 
 Serve = Callable[..., str]
