@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from teachers.budget import Charge
 from teachers.claims import AskQueue
@@ -90,15 +90,15 @@ class Collector:
         workers = {asyncio.create_task(self._work(index * _RAMP_S)) for index in range(self.policy.window)}
         for worker in workers:
             worker.add_done_callback(self._notice)
-        stopping: asyncio.Future[object] = asyncio.ensure_future(self.stop.wait())
-        done: asyncio.Future[object] = asyncio.gather(*workers, return_exceptions=True)
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(self.stop.wait())
+        done: asyncio.Future[Any] = asyncio.gather(*workers, return_exceptions=True)
         await asyncio.wait({done, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if self.stop.is_set():
             self.lane.close()
         await self._drain(workers)
         if self._unkept:
-            await asyncio.wait(self._unkept)
+            await asyncio.wait(self._unkept, timeout=self.policy.drain_s if self.stop.is_set() else None)
         if self._fatal is not None:
             raise self._fatal
         return self.tally
