@@ -1,6 +1,6 @@
 """What a request costs: this client beside bare aiohttp, the openai SDK and LiteLLM, each in a process of its own.
 
-    python bench/throughput.py [--requests 3000] [--window 256] [--latency 0.2] [--rounds 3]
+    python bench/throughput.py [--requests 3000] [--window 256] [--latency 0.2] [--rounds 3] [--clients aiohttp potstill]
     python bench/throughput.py --scaling          # our client alone, 10 to 2,000 in flight
     python bench/throughput.py --memory           # peak memory at 1,000 and at 100,000 questions
 
@@ -35,6 +35,7 @@ def main() -> int:
     parser.add_argument("--window", type=int, default=256)
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clients", nargs="+", choices=list(CLIENTS), default=list(CLIENTS))
     parser.add_argument("--scaling", action="store_true")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--child", choices=sorted(CLIENTS), help=argparse.SUPPRESS)
@@ -53,10 +54,10 @@ def main() -> int:
 
 def compare(args: argparse.Namespace) -> None:
     """All clients in turn, round after round."""
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in CLIENTS}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in args.clients}
     with serving(args.latency) as url:
         for _ in range(args.rounds):
-            for name in CLIENTS:
+            for name in args.clients:
                 found[name].append(child(name, url, args.requests, args.window))
     ideal = args.requests / args.window * args.latency
     print(

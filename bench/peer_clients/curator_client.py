@@ -1,14 +1,19 @@
 """One run of Curator, in an environment of its own; see `bench/peers.py`."""
 
+import importlib.util
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 os.environ |= {"OPENAI_API_KEY": "none", "TELEMETRY_ENABLED": "false", "CURATOR_DISABLE_CACHE": "true"}
 os.environ["CURATOR_CACHE_DIR"] = os.environ["HF_HOME"] = tempfile.mkdtemp()
+litellm = importlib.util.find_spec("litellm")
+if litellm is not None and litellm.origin is not None:  # it ships the tokenizer that Curator would fetch
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers")
 
-from bespokelabs import curator
-from meter import Meter, question
+from bespokelabs import curator  # noqa: E402 - they read it when they are imported
+from meter import Meter, question  # noqa: E402 - as above
 
 
 class Teacher(curator.LLM):
