@@ -1,6 +1,6 @@
 """What a request costs: this client beside bare aiohttp, the openai SDK and LiteLLM, each in a process of its own.
 
-    python bench/throughput.py [--requests 3000] [--window 256] [--latency 0.2] [--rounds 3] [--clients aiohttp potstill]
+    python bench/throughput.py [--requests 3000] [--window 256] [--latency 0.2] [--rounds 3] [--clients aiohttp …]
     python bench/throughput.py --scaling          # our client alone, 10 to 2,000 in flight
     python bench/throughput.py --memory           # peak memory at 1,000 and at 100,000 questions
 
