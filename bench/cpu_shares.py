@@ -57,14 +57,14 @@ def main() -> int:
 
 def sampled(url: str, requests: int, window: int, found: Counter[str]) -> float:
     """Seconds of CPU that asking took."""
-    from pipelines import teaching
+    from pipelines import asking_session, teaching
 
     def sample(_: int, frame: FrameType | None) -> None:
         found[part_of(frame)] += 1
 
     signal.signal(signal.SIGPROF, sample)
     with tempfile.TemporaryDirectory() as scratch, prepared(Path(scratch), url, requests, window) as run:
-        teaching.can_fork = lambda: False  # type: ignore[assignment]
+        asking_session.can_fork = lambda: False  # type: ignore[assignment]
         gc.freeze()
         gc.set_threshold(10_000)
         before = cpu()

@@ -145,7 +145,7 @@ def test_it_finds_a_servers_capacity(serve: Serve, tmp_path: Path) -> None:
     window = 200
     url = serve("--latency", "0.1", "--capacity", "16")
     lane = Lane(Limits(window))
-    run(url, tmp_path, asks(range(160)), lane, window=window)
+    run(url, tmp_path, asks(range(320)), lane, window=window)
     before, started = stats(url), time.monotonic()
     assert 12 <= lane.window <= 20
 
