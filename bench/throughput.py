@@ -54,10 +54,10 @@ def main() -> int:
 
 def compare(args: argparse.Namespace) -> None:
     """All clients in turn, round after round."""
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in args.clients}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in dict.fromkeys(["aiohttp", *args.clients])}
     with serving(args.latency) as url:
         for _ in range(args.rounds):
-            for name in args.clients:
+            for name in found:
                 found[name].append(child(name, url, args.requests, args.window))
     ideal = args.requests / args.window * args.latency
     print(
