@@ -28,11 +28,11 @@ from pipelines.spending import Usage
 from pipelines.tables import read_table
 from pipelines.verdict_tables import VerdictTables, is_blamed
 from prompts import load_prompt
-from teachers.asking import Tally
 from teachers.ledger_rows import LedgerLike
 from teachers.ledgers import open_ledger
 from teachers.records import Ask
 from teachers.structured import Structure, Structured
+from teachers.tally import Tally
 
 _WANTED = {"unjudged": ("unjudged",), "not_passed": ("unjudged", "fail"), "always": ("unjudged", "fail", "pass")}
 

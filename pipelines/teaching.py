@@ -11,8 +11,8 @@ from pipelines.recipes import Teacher
 from pipelines.records import Problem
 from pipelines.rounds import asks_of_round, levels
 from pipelines.tables import count_rows, read_table
-from teachers.asking import Tally
 from teachers.records import Ask
+from teachers.tally import Tally
 
 Problems = Callable[[], Iterable[Problem]]
 
