@@ -15,9 +15,9 @@ from pipelines.asks import ask_for
 from pipelines.preparing import Run
 from pipelines.recipes import Critic, Teacher
 from pipelines.records import Problem
-from teachers.asking import Tally
 from teachers.ledger_rows import LedgerLike
 from teachers.records import Ask, Reply
+from teachers.tally import Tally
 
 
 def levels(teacher: Teacher) -> list[int]:
