@@ -19,12 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from teachers.asking import Collector, Tally
+from teachers.asking import Collector
 from teachers.flow_control import Lane, Limits
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = ("throttled", "failed", "dropped", "stalled", "torn", "broken", "truncated")

@@ -35,8 +35,19 @@ _SENTENCE_END = re.compile(r"(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bDr)(?<!\bSt)[.!](
 _NEGATED = re.compile(r"(?:still\s+)?(?:not\b|n't\b|unknown|unclear|undetermined)", re.IGNORECASE)
 _VALUE = r"[$£€]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
 _UNIT = r"(?:\s?\\?%|\s(?!(?:a|an|and|at|but|by|for|in|on|or|the|to)\b)[A-Za-z]+)?"
-_SUM = rf"(?:\(\s?)*{_VALUE}(?:\s?\)*\s?[-+*/×÷]\s?\(*\s?-?{_VALUE})*(?:\s?\))*"  # noqa: RUF001 - 512 + 471 is one answer, and so is (7 * 3) + 1
-_NUMBER = re.compile(rf"\d+(?::\d+)+|(?<![\w.,)])[-−]{_SUM}{_UNIT}|{_SUM}{_UNIT}")  # noqa: RUF001 - and so is a clock
+_SUM = rf"(?:\(\s?){{0,9}}{_VALUE}(?:\s?\)*\s?[-+*/×÷]\s?\(*\s?-?{_VALUE})*(?:\s?\))*"  # noqa: RUF001 - 512 + 471 is one answer, and so is (7 * 3) + 1
+_NUMBER = re.compile(rf"\d+(?::\d+)+|(?<![\w.,)])[-−]{_SUM}{_UNIT}|(?<![\w])(?<!\d[.,]){_SUM}{_UNIT}")  # noqa: RUF001 - and so is a clock
+
+_TERM_BEFORE = re.compile(r"[A-Za-z_]\s*[*/×]\s*$|[A-Za-z_]\s+[-+]\s+$")  # noqa: RUF001 - "boys / 2" is a formula
+_TERM_AFTER = re.compile(r"\s*[*×]\s*\(?[A-Za-z_]|\s+[-+]\s+[A-Za-z_]")  # noqa: RUF001 - but "60 miles/hour" none
+
+_OPEN = re.compile(  # says that there is no answer, or only its bounds
+    r"\b(?:enough|insufficient|more|additional|missing) information\b|\bnot (?:given|provided|specified|mentioned)\b|"
+    r"\b(?:cannot|can ?not|can[’']?t|unable to|impossible to|hard to|do(?:es)?(?: not|n[’']t))\s+(?:\w+\s+)?"  # noqa: RUF001
+    r"(?:determine|know|calculate|answer|say|tell|find|solve|be determined|be calculated|be answered)|"
+    r"\b(?:at most|at least|between \$?\d\S* and|unknown|not possible to|no way to)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +134,15 @@ def _phrase(text: str) -> str | None:
 
 
 def _last_numbers(text: str) -> tuple[str, ...]:
-    """The numbers of the last sentence that has any."""
+    """The numbers of the last sentence that has any; none where the last of them is a term among words, or a bound."""
     for sentence in reversed(re.split(r"(?<=[.!?])\s|\n", text)):
-        if numbers := [_trim(number) for number in _NUMBER.findall(sentence)]:
+        if _OPEN.search(sentence):
+            return ()
+        if found := list(_NUMBER.finditer(sentence)):
+            last = found[-1]
+            if _TERM_BEFORE.search(sentence, 0, last.start()) or _TERM_AFTER.match(sentence, last.end()):
+                return ()
+            numbers = [_trim(number[0]) for number in found]
             return (*re.findall(_VALUE, numbers[-1])[:-1], *numbers)
     return ()
 

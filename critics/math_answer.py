@@ -13,6 +13,7 @@ difference is clear.
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Self
@@ -28,6 +29,7 @@ from critics.verdict import Verdict
 CRITIC = "math_answer"
 _AHEAD = 64  # pairs read beyond the one that is waited for
 _RECYCLE = 500  # comparisons after which a worker is replaced: the algebra system's caches only grow
+_REMEMBERED = 4096  # comparisons whose outcome is kept: samples of one problem repeat their answers
 _LEAST_MEMORY_MB = 512  # the algebra system alone takes most of it
 
 
@@ -65,6 +67,7 @@ class MathAnswer:
             raise ValueError(f"memory_mb must be at least {_LEAST_MEMORY_MB}, not {memory_mb}")
         self._rules, self._workers, self._timeout_s, self._memory_mb = tuple(rules), workers, timeout_s, memory_mb
         self._pool: ProcessPool | None = None
+        self._compare = lru_cache(maxsize=_REMEMBERED)(self._schedule)
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +79,7 @@ class MathAnswer:
             self._pool.stop()
             self._pool.join()
             self._pool = None
+            self._compare.cache_clear()
 
     def judge(self, items: Iterable[tuple[str, str]]) -> Iterator[Verdict]:
         """Judge (gold, reply) pairs, one verdict each, in order; reads at most a few dozen pairs ahead."""
@@ -103,7 +107,7 @@ class MathAnswer:
                 judgement = ("unjudged", "several_answers")
             return answer, judgement
         except NeedsAlgebra:
-            return answer, self._schedule(expected, found.text)
+            return answer, self._compare(expected, found.text)
 
     def _schedule(self, gold: str, answer: str) -> Future[Judgement]:
         if self._pool is None:

@@ -15,6 +15,7 @@ Enters: a final answer such as ``$18 per day``, ``50%``, ``(7 * 36) = 252`` or `
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from critics.arithmetic import canonical, evaluate, places, plain
 from critics.verdict import Outcome
@@ -102,6 +103,7 @@ def unwrap(text: str) -> str:
     return text.removeprefix("\\(").removesuffix("\\)").strip().rstrip(".").strip()
 
 
+@lru_cache(maxsize=8192)
 def read_quantity(text: str) -> Quantity | None:
     """Read one number with its unit, or ``None`` where ``text`` holds none, or several, or more than a number."""
     if len(text) > 300:

@@ -94,6 +94,8 @@ def compare_answers(gold: str, answer: str, leaf: Leaf) -> Judgement:
     """Compare two answers part by part, single expressions by ``leaf``."""
     if max(len(gold), len(answer)) > _LONGEST:
         return "unjudged", "too_long"
+    if numbers := _compare_numbers(gold, answer):
+        return numbers
     one, other = shape(gold), shape(answer)
     if max(len(one.parts), len(other.parts)) > _MOST_PARTS:
         return "unjudged", "too_long"
@@ -137,9 +139,8 @@ def plain_leaf(gold: str, answer: str) -> Judgement:
     Raises:
         NeedsAlgebra: They are none of these.
     """
-    one, other = read_quantity(gold), read_quantity(answer)
-    if one and other:
-        return compare(one, other)
+    if numbers := _compare_numbers(gold, answer):
+        return numbers
     if spelling(gold) == spelling(answer) != "":
         return "pass", "equal"
     letters = [re.fullmatch("[A-J]", spelling(side)) for side in (gold, answer)]
@@ -149,9 +150,14 @@ def plain_leaf(gold: str, answer: str) -> Judgement:
         return _compare_based(one_based[1], int(one_based[2]), answer)
     if _has_words(gold) or _has_words(answer):
         return "unjudged", "words"
-    if re.search(r"\d\s*:\s*\d", gold + " " + answer) or re.search(r"_\{?\d+\}?$", answer):
-        return "unjudged", "notation"  # a clock, a ratio, a number in another base: a parser reads 3:30 as 3/30
+    if re.search(r"\d\s*:\s*\d|\d\.\d+\.\d", gold + " " + answer) or re.search(r"_\{?\d+\}?$", answer):
+        return "unjudged", "notation"  # a clock, a ratio, 1.2.3, another base: a parser reads 3:30 as 3/30
     raise NeedsAlgebra
+
+
+def _compare_numbers(gold: str, answer: str) -> Judgement | None:
+    one, other = read_quantity(gold), read_quantity(answer)
+    return compare(one, other) if one and other else None
 
 
 def _compare_based(digits: str, base: int, answer: str) -> Judgement:

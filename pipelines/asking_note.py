@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from pipelines.spending import dollars
-from teachers.asking import Tally
 from teachers.budget import Budget
 from teachers.flow_control import Lane
+from teachers.tally import Tally
 
 _PACE_OVER_S: Final = 15.0
 _MOST_FAULTS: Final = 3

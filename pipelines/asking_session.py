@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
+import uvloop
+
 from pipelines.asking_note import AskingNote
 from pipelines.endpoints import LITELLM, Endpoint
 from pipelines.errors import RunError, UserError
@@ -18,7 +20,7 @@ from pipelines.run_folder import owner
 from pipelines.spending import Spent, budget_of
 from pipelines.stopping import stop_on_signals
 from pipelines.tracing import TraceWriter
-from teachers.asking import Collector, Tally, Transport
+from teachers.asking import Collector, Transport
 from teachers.budget import Budget
 from teachers.errors import EndpointError, LedgerError, OutageError
 from teachers.flow_control import Lane
@@ -29,6 +31,7 @@ from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.prices import FREE
 from teachers.redaction import withhold
+from teachers.tally import Tally
 from teachers.tiny import MODEL as TINY
 from teachers.tiny import TinyTeacher
 
@@ -138,7 +141,7 @@ def _fill(
     run: Run, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int, orphaned: int | None
 ) -> Asked:
     try:
-        return asyncio.run(_ask_all(run, jobs, asked, title, number, orphaned))
+        return uvloop.run(_ask_all(run, jobs, asked, title, number, orphaned))
     except EndpointError as error:
         raise UserError(run.recipe_path, f"{asked[0].section}.{error.key}", str(error)) from None
     except OutageError as error:

@@ -15,21 +15,28 @@ from teachers.records import Ask
 
 def ask_for(run: Run, teacher: Teacher, transport: object, problem: Problem) -> Ask | None:
     """What a teacher is asked about a problem; ``None`` where `transport` are recordings that hold nothing of it."""
-    label = f"{problem.id} at {teacher.label}"
-    messages = run.messages(problem)
-    if isinstance(transport, Recordings):
-        assert teacher.recorded is not None
-        key = {"row": str(problem.row), "id": problem.id, "question": problem.question}[teacher.recorded.match]
-        return transport.ask(key, messages, samples=teacher.samples, label=label)
-    assert teacher.model is not None
-    model = teacher.model.removeprefix(LITELLM)
-    return Ask.of(model, messages, teacher.sampling.on_the_wire(), samples=teacher.samples or 1, label=label)
+    return next(asks_for(run, teacher, transport, [problem]), None)
 
 
 def asks_for(run: Run, teacher: Teacher, transport: object, problems: Iterable[Problem]) -> Iterator[Ask]:
     """What a teacher is asked about all of `problems`; those of which nothing is recorded are left out."""
-    asks = (ask_for(run, teacher, transport, problem) for problem in problems)
-    return (ask for ask in asks if ask is not None)
+    if isinstance(transport, Recordings):
+        asks = (_recorded(run, teacher, transport, problem) for problem in problems)
+        return (ask for ask in asks if ask is not None)
+    assert teacher.model is not None
+    model, sampling = teacher.model.removeprefix(LITELLM), teacher.sampling.on_the_wire()
+    samples, name = teacher.samples or 1, teacher.label
+    return (
+        Ask.of(model, run.messages(problem), sampling, samples=samples, label=f"{problem.id} at {name}")
+        for problem in problems
+    )
+
+
+def _recorded(run: Run, teacher: Teacher, recordings: Recordings, problem: Problem) -> Ask | None:
+    assert teacher.recorded is not None
+    key = {"row": str(problem.row), "id": problem.id, "question": problem.question}[teacher.recorded.match]
+    label = f"{problem.id} at {teacher.label}"
+    return recordings.ask(key, run.messages(problem), samples=teacher.samples, label=label)
 
 
 def recordings_of(run: Run, teacher: Teacher, index: int) -> Recordings:

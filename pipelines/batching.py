@@ -8,7 +8,6 @@ from pathlib import Path
 from pipelines.preparing import Run
 from pipelines.progress import say
 from pipelines.recipes import Teacher
-from teachers.asking import Tally
 from teachers.batch_asking import BatchCollector
 from teachers.batch_folder import BatchFolder
 from teachers.batch_service import LocalFiles
@@ -17,6 +16,7 @@ from teachers.metering import Meter
 from teachers.openai_batches import OpenAIBatches
 from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 
 
 async def ask_in_batches(

@@ -16,7 +16,7 @@ from pipelines.cleanliness import cleanliness_in_words
 from pipelines.endpoints import Endpoint
 from pipelines.findings import TeacherVerdicts, verdicts_by_teacher
 from pipelines.preparing import Run
-from pipelines.recipes import Pairs, Rationales, Teacher
+from pipelines.recipes import Critic, Pairs, Rationales, Teacher
 from pipelines.tables import count_rows
 
 CONFIGS = {"sft": "sft/train", "pairs": "pairs/train"}
@@ -47,6 +47,11 @@ _RULES = {
     "boxed": r"the last `\boxed{…}`",
     "phrase": "an explicit phrase such as “the answer is …”",
     "last_number": "the last number of the text",
+}
+_SECOND = {
+    "and": "a right reply needs both, a wrong one needs one of them",
+    "or": "a right reply needs one of them, a wrong one needs both",
+    "both": "a right reply needs both, and so does a wrong one",
 }
 _POLICIES = {
     "first": "the first right and the first wrong reply (REDI)",
@@ -92,7 +97,8 @@ def card(run: Run, manifest: Mapping[str, Any]) -> str:
         judge=_Markdown(JUDGES[recipe.critic.judge]),
         opinion=opinion_in_words(manifest, recipe),
         labels=_Markdown(LABELS[recipe.critic.labels]),
-        reading=_Markdown(_in_words([_RULES[rule] for rule in recipe.critic.answer])),
+        reading=_Markdown(_reading(recipe.critic)),
+        second=_SECOND[recipe.critic.combine],
         cuts=[json.dumps(cut, ensure_ascii=False) for cut in recipe.critic.cut],
         pairing=pairing_in_words(recipe.pairs),
         cleanliness=cleanliness_in_words(recipe, manifest),
@@ -100,6 +106,12 @@ def card(run: Run, manifest: Mapping[str, Any]) -> str:
         redi=_follows_redi(recipe),
         fence=_Markdown("```"),
     )
+
+
+def _reading(critic: Critic) -> str:
+    if critic.answer == "program":
+        return "what the program that the reply is computes"
+    return _in_words([_RULES[rule] for rule in critic.answer])
 
 
 def escaped(value: object) -> object:
@@ -155,7 +167,8 @@ def _teacher(teacher: Mapping[str, Any], recipe: Teacher) -> dict[str, str]:
         "name": recipe.label,
         "model": recipe.model or "recorded generations",
         "reported": ", ".join(teacher["models_reported"]) or "none",
-        "samples": str(recipe.samples or ("all recorded" if recipe.recorded else 1)),
+        "samples": ("at most " if recipe.stop_early else "")
+        + str(recipe.samples or ("all recorded" if recipe.recorded else 1)),
         "sampling": "not known" if recipe.recorded else sampling_in_words(teacher["sampling"]),
         "cost": cost_in_words(recipe, teacher["usage"]["usd"]),
     }

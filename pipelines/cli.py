@@ -210,7 +210,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _serve_test_teacher(args: argparse.Namespace) -> int:
-    import asyncio
+    import uvloop
 
     from teachers.practice_batches import BatchFaults
     from teachers.practice_faults import Faults, Latency
@@ -230,7 +230,7 @@ def _serve_test_teacher(args: argparse.Namespace) -> int:
         batch_faults=BatchFaults(**{fault: getattr(args, f"batch_{fault}") for fault in _BATCH_FAULTS}),
     )
     try:
-        asyncio.run(serve(teacher, args.port, _say_address))
+        uvloop.run(serve(teacher, args.port, _say_address))
     except OSError as error:
         raise UserError("--port", "", f"cannot serve at port {args.port}: {error.strerror}") from None
     return 0

@@ -17,7 +17,7 @@ from pipelines.flows import flow_of
 from pipelines.recipe_files import load_recipe
 from pipelines.recipes import Rationales
 from pipelines.run_folder import OUT
-from teachers.ledger import BALLAST_BYTES
+from teachers.ballast import BALLAST_BYTES
 from teachers.tiny import MODEL as TINY
 
 _REACH_S = 5

@@ -21,6 +21,7 @@ from pipelines.preparing import Run, load
 from pipelines.problems import read_problems
 from pipelines.recipes import Teacher
 from pipelines.records import Problem
+from pipelines.rounds import as_wanted
 from pipelines.run_folder import held
 from pipelines.running import naming_faults
 from pipelines.spending import Usage
@@ -186,6 +187,7 @@ def _see(run: Run, teacher: Teacher, pilot: set[str]) -> _Seen:
         for problem in _problems(run):
             ask = ask_for(run, teacher, None, problem)
             assert ask is not None
+            ask = as_wanted(run, teacher, problem, ask, ledger)
             missing = ask.samples - min(ledger.held(ask.digest), ask.samples)
             seen.problems += 1
             seen.complete += not missing

@@ -24,8 +24,8 @@ from pipelines.second_opinion import Heard
 from pipelines.spending import in_usd
 from pipelines.tables import write_text
 from prompts import Prompt
-from teachers.asking import Tally
 from teachers.ledgers import Address
+from teachers.tally import Tally
 
 _TABLES = ("problems", "generations", "verdicts", "rejected", "sft/train", "pairs/train", "canaries")
 _PRIVATE = ("secret", "personal_data")

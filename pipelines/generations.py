@@ -8,6 +8,7 @@ from pipelines.asks import ask_for, recordings_of
 from pipelines.preparing import Run
 from pipelines.recipes import Teacher
 from pipelines.records import Funnel, Generation, Problem, Rejected
+from pipelines.rounds import as_wanted
 from pipelines.spending import Usage
 from pipelines.tables import TableWriter, read_table
 from teachers.ledger_rows import LedgerLike
@@ -52,6 +53,7 @@ def read_generations(run: Run) -> Taught:
                 ask = ask_for(run, teacher, recordings[teacher.label], problem)
                 if ask is not None and teacher.recorded is None:
                     usage[teacher.label] += Usage.of(ledger.rows(digest=ask.digest), run.tariffs[teacher.label])
+                    ask = as_wanted(run, teacher, problem, ask, ledger)
                 for generation in _generations(problem, teacher, ask, ledger):
                     outcomes[generation.outcome] += 1
                     table.write(generation)

@@ -6,7 +6,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from critics.choice import judge_choice
+from critics.combination import combine
 from critics.math_answer import MathAnswer, canonical_answer
+from critics.program_answer import CRITIC as PROGRAM
+from critics.program_answer import Computed, compute
 from critics.reply_format import check_format
 from critics.self_consistency import judge_votes
 from critics.verdict import Verdict
@@ -62,11 +65,12 @@ class _Judges:
 
     def __init__(self, run: Run, stack: ExitStack) -> None:
         self._run, self._critic = run, run.recipe.critic
+        self._weights = {teacher.label: teacher.weight for teacher in run.recipe.teacher}
         self._math: MathAnswer | None = None
         if self._critic.judge == "math":
             self._math = stack.enter_context(
                 MathAnswer(
-                    rules=self._critic.answer,
+                    rules=self._critic.rules,
                     workers=self._critic.workers,
                     timeout_s=self._critic.timeout_s,
                     memory_mb=self._critic.memory_mb,
@@ -82,7 +86,10 @@ class _Judges:
         for _, generations in groups:
             shapes = [next(remaining)[1] for _ in generations]
             answered = [next(answers) if _fine(shape) else None for shape in shapes]
-            votes = judge_votes([a.answer if a else None for a in answered], min_votes=self._critic.min_votes)
+            weights = [self._weights[generation.teacher] for generation in generations]
+            votes = judge_votes(
+                [a.answer if a else None for a in answered], weights=weights, min_votes=self._critic.min_votes
+            )
             for generation, shape, answer, vote in zip(generations, shapes, answered, votes, strict=True):
                 yield generation, self._with_decision(generation, shape, answer, vote)
 
@@ -93,6 +100,28 @@ class _Judges:
 
     def _answers(self, items: Sequence[tuple[Problem, str]]) -> Iterator[Verdict]:
         critic = self._critic
+        if critic.answer != "program":
+            return self._compared(items)
+        computed = compute(
+            [text for _, text in items],
+            workers=critic.workers,
+            timeout_s=critic.timeout_s,
+            memory_mb=critic.memory_mb,
+        )
+        return self._of_programs([problem for problem, _ in items], list(computed))
+
+    def _of_programs(self, problems: Sequence[Problem], computed: Sequence[Computed]) -> Iterator[Verdict]:
+        boxes = [
+            (problem, f"\\boxed{{{came.answer}}}")
+            for problem, came in zip(problems, computed, strict=True)
+            if came.answer
+        ]
+        compared = self._compared(boxes)
+        for came in computed:
+            yield next(compared) if came.reason is None else Verdict(PROGRAM, "unjudged", came.reason)
+
+    def _compared(self, items: Sequence[tuple[Problem, str]]) -> Iterator[Verdict]:
+        critic = self._critic
         if critic.judge in ("vote", "model"):
             return (self._read(text) for _, text in items)
         if critic.judge == "choice":
@@ -101,7 +130,7 @@ class _Judges:
                     text,
                     choices=problem.choices,
                     gold=problem.answer or "",
-                    rules=critic.answer,
+                    rules=critic.rules,
                     letters=critic.menu_letters,
                 )
                 for problem, text in items
@@ -110,7 +139,7 @@ class _Judges:
         return self._math.judge((problem.answer or "", text) for problem, text in items)
 
     def _read(self, text: str) -> Verdict:
-        answer = canonical_answer(text, self._critic.answer)
+        answer = canonical_answer(text, self._critic.rules)
         undecided = "left_to_the_judge" if self._critic.judge == "model" else "no_gold_answer"
         return Verdict("final_answer", "unjudged", undecided if answer else "no_answer", answer)
 
@@ -119,6 +148,9 @@ class _Judges:
     ) -> list[Verdict]:
         if answer is None:
             return [shape, self._decide(generation, shape)]
+        if self._critic.second is not None:
+            both = combine(answer, vote, self._critic.combine)
+            return [shape, answer, vote, both, self._decide(generation, both)]
         decisive = replace(vote, answer=answer.answer) if self._critic.judge == "vote" else answer
         return [shape, answer, vote, self._decide(generation, decisive)]
 

@@ -6,6 +6,7 @@ asking, lets what is in flight land in the ledger, and ends. It holds the run fo
 started again waits for that.
 """
 
+import gc
 import os
 import pickle
 import signal
@@ -13,11 +14,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from pipelines.errors import RunError
 
 T = TypeVar("T")
+
+_YOUNG: Final = 10_000
+"""New objects in the child before garbage is looked for among them: hundreds of requests make thousands that live."""
 
 
 def can_fork() -> bool:
@@ -37,11 +41,13 @@ def in_child(work: Callable[[int], T]) -> T:
     """
     orphaned, parent = os.pipe()
     answers, answer = os.pipe()
+    gc.freeze()  # what is there by now is no garbage: a child that looked through it would copy it all
     pid = os.fork()
     if pid == 0:
         os.close(parent)
         os.close(answers)
         _be_child(work, orphaned, answer)
+    gc.unfreeze()
     os.close(orphaned)
     os.close(answer)
     with _forwarding_signals(pid), os.fdopen(answers, "rb") as stream:
@@ -53,6 +59,7 @@ def in_child(work: Callable[[int], T]) -> T:
 
 
 def _be_child(work: Callable[[int], Any], orphaned: int, answer: int) -> NoReturn:
+    gc.set_threshold(_YOUNG)
     os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on once
     code = 1
     try:

@@ -1,9 +1,11 @@
 """Recipes: one typed model a flow; a key that is not known is an error. `recipe_files` reads them."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from critics.combination import CombineRule
 from critics.final_answer import Rule
 from pipelines.endpoints import LITELLM, Endpoint, Slug, Strict
 from pipelines.filter_recipes import EvaluationSet, Filters, Privacy
@@ -107,18 +109,36 @@ class Budget(Strict):
     wall_s: float | None = Field(default=None, gt=0)
 
 
+class StopEarly(Strict):
+    """When a problem's samples are enough: once their most common answer is likely enough to stay it (2305.11860).
+
+    Attributes:
+        confidence: How likely the leading answer must be to win over the second.
+        at_least: Samples of every problem.
+        step: Samples more, as long as it is open; the teacher's `samples` are the most.
+    """
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    at_least: int = Field(default=3, gt=0)
+    step: int = Field(default=1, gt=0)
+
+
 class Teacher(Endpoint):
     """Who answers: a model, or generations that exist already.
 
     Attributes:
         recorded: In place of `model`: generations that exist already.
         samples: Of every problem; all that are recorded, for recorded generations.
+        stop_early: Fewer samples of problems whose votes are clear.
+        weight: What one of its votes counts.
         batch: ``api``: asked in batches, through the endpoint's Batch API, at its price. ``files``: as files for vLLM's
             ``run-batch``, which somebody runs.
     """
 
     recorded: Recorded | None = None
     samples: int | None = Field(default=None, gt=0, le=1024)
+    stop_early: StopEarly | None = None
+    weight: float = Field(default=1, gt=0, allow_inf_nan=False)
     batch: Literal["api", "files"] | None = None
 
     @model_validator(mode="after")
@@ -129,6 +149,10 @@ class Teacher(Endpoint):
             raise ValueError("recorded generations need the name of their teacher: add a name")
         if self.batch and (self.model is None or self.model == TINY or self.model.startswith(LITELLM)):
             raise ValueError("batch is for a model that is asked for at base_url: leave it out")
+        if self.stop_early and (self.recorded is not None or self.batch):
+            raise ValueError("stop_early is for a teacher that is asked online: leave it out")
+        if self.stop_early and (self.samples or 1) <= self.stop_early.at_least:
+            raise ValueError(f"stop_early needs samples above its at_least, {self.stop_early.at_least}")
         return self
 
 
@@ -138,26 +162,46 @@ class Critic(Strict):
     Attributes:
         judge: ``math`` compares with the gold answer; ``choice`` picks from the menu; ``vote`` takes the majority's
             answer for gold where there is none; ``model`` leaves every whole reply to the recipe's `Judge`.
-        answer: Where the final answer may stand, first match first.
+        answer: Where the final answer may stand, first match first; or ``program``: replies are Python programs, and
+            what they compute is the answer.
         cut: A reply ends before the first of these texts.
         menu_letters: The letters in a reply are those of the problem's own menu. False where the teacher saw the menu
             in another order: then only a choice's text counts.
         timeout_s: For one comparison.
         memory_mb: For one worker process.
         min_votes: Fewer votes decide nothing.
+        second: A second verifier: ``vote``, the majority of the problem's replies, which knows nothing of the gold.
+        combine: What the two say together (see `critics.combination`).
         labels: ``clear``: only a clearly wrong reply may be a negative. ``redi``: whatever is not verified right is
             negative, truncated and unreadable replies included (arXiv 2505.24850, section 3.1).
     """
 
     judge: Literal["math", "choice", "vote", "model"] = "math"
-    answer: list[Rule] = Field(default=["boxed", "phrase"])
+    answer: list[Rule] | Literal["program"] = Field(default=["boxed", "phrase"])
     cut: list[str] = Field(default=[])
     menu_letters: bool = True
     workers: int = Field(default=2, gt=0)
     timeout_s: float = Field(default=10, gt=0)
     memory_mb: int = Field(default=2048, ge=512)
     min_votes: int = Field(default=3, gt=0)
+    second: Literal["vote"] | None = None
+    combine: CombineRule = "both"
     labels: Literal["clear", "redi"] = "clear"
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """How the final answer is read; what a program came to stands in a box."""
+        return ("boxed",) if self.answer == "program" else self.answer
+
+    @model_validator(mode="after")
+    def _check(self) -> "Critic":
+        if self.second == self.judge:
+            raise ValueError("second must be another verifier than judge: leave it out")
+        if self.second is None and "combine" in self.model_fields_set:
+            raise ValueError("combine needs a second verifier: add second, or leave combine out")
+        if self.answer == "program" and self.judge == "choice":
+            raise ValueError("a program names no choice: take another answer, or judge: math")
+        return self
 
 
 class Judge(Endpoint):
@@ -256,6 +300,8 @@ class Rationales(Recipe):
 
     @model_validator(mode="after")
     def _check(self) -> "Rationales":
+        if self.critic.answer == "program" and any(teacher.stop_early for teacher in self.teacher):
+            raise ValueError("stop_early reads answers while it asks, and runs no programs: leave it out")
         labels = [endpoint.label for endpoint in self.asked]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from critics.combination import DISAGREE
 from critics.math_answer import read_gold
 from critics.model_judge import Case, Opinion, Silence
 from critics.verdict import Verdict
@@ -27,11 +28,11 @@ from pipelines.spending import Usage
 from pipelines.tables import read_table
 from pipelines.verdict_tables import VerdictTables, is_blamed
 from prompts import load_prompt
-from teachers.asking import Tally
 from teachers.ledger_rows import LedgerLike
 from teachers.ledgers import open_ledger
 from teachers.records import Ask
 from teachers.structured import Structure, Structured
+from teachers.tally import Tally
 
 _WANTED = {"unjudged": ("unjudged",), "not_passed": ("unjudged", "fail"), "always": ("unjudged", "fail", "pass")}
 
@@ -212,4 +213,4 @@ def join(outcome: str, reason: str, opinion: Verdict) -> tuple[str, str]:
         return opinion.outcome, opinion.reason
     if opinion.outcome in ("unjudged", outcome):
         return outcome, reason
-    return "unjudged", "verifiers_disagree"
+    return "unjudged", DISAGREE

@@ -9,9 +9,10 @@ from pipelines.batching import ask_in_batches
 from pipelines.preparing import Run
 from pipelines.recipes import Teacher
 from pipelines.records import Problem
+from pipelines.rounds import asks_of_round, levels
 from pipelines.tables import count_rows, read_table
-from teachers.asking import Tally
 from teachers.records import Ask
+from teachers.tally import Tally
 
 Problems = Callable[[], Iterable[Problem]]
 
@@ -41,4 +42,11 @@ async def _ask_teacher(index: int, teacher: Teacher, problems: Problems, session
             run, teacher, key, policy_of(teacher), session.ledger, session.stop, show, meter, asks
         )
     async with recordings_of(run, teacher, index) if teacher.recorded else session.transport(teacher) as transport:
-        return await session.collector(teacher, transport).run(asks_for(run, teacher, transport, problems()))
+        collector = session.collector(teacher, transport)
+        if teacher.stop_early is None:
+            return await collector.run(asks_for(run, teacher, transport, problems()))
+        for level in levels(teacher):
+            if not session.stop.is_set():
+                more = asks_of_round(run, teacher, problems(), session.ledger, level, collector.tally)
+                await collector.run(more)
+        return collector.tally

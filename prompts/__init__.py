@@ -76,7 +76,12 @@ class Prompt:
             raise PromptError(
                 f"{self.path}: variable {missing[0]!r} has no value: map a column to it, or take it out of the prompt"
             )
-        return [{"role": role, "content": template.render(values)} for role, template in self._templates]
+        return [{"role": role, "content": _rendered(template, values)} for role, template in self._templates]
+
+
+def _rendered(template: jinja2.Template, values: Mapping[str, Any]) -> str:
+    """As `template.render`, less the copy of `values` and of Jinja's globals, which are no variables of a prompt."""
+    return "".join(template.root_render_func(template.new_context(dict(values), shared=True)))
 
 
 def load_prompt(name: str, *, beside: Path | None = None) -> Prompt:

@@ -6,13 +6,13 @@ across rows: a request ends as an `Outcome`, and the ledger keeps its failures b
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from teachers.budget import Charge
 from teachers.claims import AskQueue
+from teachers.deadlines import Deadlines, sleep_or
 from teachers.errors import EndpointError, LedgerError, LedgerFull, OutageError
 from teachers.flow_control import Lane, Turn
 from teachers.ledger_rows import LedgerLike, response_of
@@ -20,14 +20,15 @@ from teachers.metering import Meter
 from teachers.policy import Patience, Policy
 from teachers.records import Ask
 from teachers.redaction import redact
+from teachers.tally import Tally
 from teachers.trace import Trace, attempt
 from teachers.wire import RawResponse, Reading, read_response
 
 _REPLAYS_A_TURN = 200
 _BYTES_A_TOKEN = 4
-_RAMP_S = 0.004
-"""Between two workers' first requests: an endpoint is not met with the whole window at once, and replies do not come
-in bursts that would wait, delivered but not yet kept, while the first of them are being handled."""
+_RAMP_S = 0.0004
+"""Between two workers' first requests, about what handling a reply takes: the endpoint is not met with the whole window
+at once, and replies do not come in bursts that wait, delivered but not yet kept, while others are being handled."""
 
 
 class Transport(Protocol):
@@ -40,29 +41,6 @@ class Transport(Protocol):
             OSError: No response came: refused, reset, torn.
         """
         ...
-
-
-@dataclass(slots=True)
-class Tally:
-    """What asking came to.
-
-    Attributes:
-        asks: Requests looked at, each for one or more samples.
-        replayed: Samples the ledger held already.
-        bought: Samples that were bought.
-        sent: HTTP requests sent, failed ones included.
-        errors: Failed attempts by what the endpoint said.
-        unanswered: Asks that ended with fewer samples than wanted.
-    """
-
-    asks: int = 0
-    replayed: int = 0
-    bought: int = 0
-    sent: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    unanswered: int = 0
 
 
 @dataclass(slots=True)
@@ -91,9 +69,11 @@ class Collector:
     meter: Meter = field(default_factory=Meter)
     trace: Trace = lambda attempt: None
     tally: Tally = field(default_factory=Tally)
-    _fatal: Exception | None = None
+    _fatal: BaseException | None = None
     _asks: AskQueue = field(default_factory=lambda: AskQueue(()))
     _in_flight: set[bytes] = field(default_factory=set)
+    _unkept: set["asyncio.Future[None]"] = field(default_factory=set)
+    _deadlines: Deadlines = field(default_factory=Deadlines)
 
     async def run(self, asks: Iterable[Ask]) -> Tally:
         """Ask for all of `asks`, and return what that took.
@@ -108,76 +88,87 @@ class Collector:
         """
         self._asks = AskQueue(asks)
         workers = {asyncio.create_task(self._work(index * _RAMP_S)) for index in range(self.policy.window)}
-        stopping = asyncio.create_task(self.stop.wait())
-        pending: set[asyncio.Task[Any]] = workers | {stopping}
-        while pending != {stopping} and not self.stop.is_set():
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            self._notice(done)
+        for worker in workers:
+            worker.add_done_callback(self._notice)
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(self.stop.wait())
+        done: asyncio.Future[Any] = asyncio.gather(*workers, return_exceptions=True)
+        await asyncio.wait({done, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if self.stop.is_set():
             self.lane.close()
         await self._drain(workers)
+        if self._unkept:
+            await asyncio.wait(self._unkept, timeout=self.policy.drain_s if self.stop.is_set() else None)
         if self._fatal is not None:
             raise self._fatal
         return self.tally
 
-    async def _drain(self, workers: set[asyncio.Task[Any]]) -> None:
+    async def _drain(self, workers: set["asyncio.Task[None]"]) -> None:
         late = {worker for worker in workers if not worker.done()}
         if late:
-            done, late = await asyncio.wait(late, timeout=self.policy.drain_s)
-            self._notice(done)
+            _, late = await asyncio.wait(late, timeout=self.policy.drain_s)
         for worker in late:
             worker.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _notice(self, workers: set[asyncio.Task[Any]]) -> None:
-        for worker in workers:
-            error = worker.exception()
-            if isinstance(error, Exception):
-                self._give_up(error)
+    def _notice(self, worker: "asyncio.Task[None]") -> None:
+        error = None if worker.cancelled() else worker.exception()
+        if isinstance(error, Exception):
+            self._give_up(error)
 
     async def _work(self, start_after: float) -> None:
-        await sleep_or(self.stop, start_after)
+        await asyncio.sleep(start_after)
         for turn, (wait_s, ask) in enumerate(self._asks, 1):
             if wait_s:
                 await sleep_or(self.stop, wait_s)
             if self.stop.is_set():
                 return
-            if await self._look_at(ask):
-                self.tally.asks += 1
-                self.on_change(self.tally)
-            else:
-                self._asks.put_aside(ask)
+            try:
+                await self._look_at(ask)
+            except LedgerError as error:
+                self._give_up(error)
+            if len(self._unkept) > self.policy.window:  # the disk does not keep up
+                await asyncio.wait(self._unkept, return_when=asyncio.FIRST_COMPLETED)
             if turn % _REPLAYS_A_TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _look_at(self, ask: Ask) -> bool:
-        """False where another process is at it."""
+    async def _look_at(self, ask: Ask) -> None:
+        """Buy what is not held of an ask; one that another process is at is put aside."""
         if ask.digest in self._in_flight:
-            return True
+            self._looked()
+            return
         self._in_flight.add(ask.digest)
+        kept: asyncio.Future[None] | None = None
+        held = None
         try:
             held = await self.ledger.claim(ask.digest, ask.samples)
-            if held is None:
-                return False
-            self.tally.replayed += min(held, ask.samples)
-            if held < ask.samples:
-                await self._fill(ask, held)
-        except LedgerError as error:
-            self._give_up(error)
+            if held is not None and held < ask.samples:
+                kept = await self._buy(ask, held)
         finally:
-            self._in_flight.discard(ask.digest)
-        return True
+            if kept is None:
+                self._finish(ask, held)
+            else:
+                kept.add_done_callback(lambda _: self._finish(ask, held))
 
-    async def _fill(self, ask: Ask, held: int) -> None:
-        """Buy what is not held of a request that is claimed."""
-        try:
-            await self._buy(ask, held)
-        finally:
+    def _looked(self) -> None:
+        self.tally.asks += 1
+        self.on_change(self.tally)
+
+    def _finish(self, ask: Ask, held: int | None) -> None:
+        """Whatever was bought of a request is kept, so that whoever looks at it next finds it."""
+        self._in_flight.discard(ask.digest)
+        if held is None:
+            self._asks.put_aside(ask)
+            return
+        if held < ask.samples:
             self.ledger.release(ask.digest)
+        self.tally.replayed += min(held, ask.samples)
+        self._looked()
 
-    async def _buy(self, ask: Ask, held: int) -> None:
+    async def _buy(self, ask: Ask, held: int) -> "asyncio.Future[None] | None":
+        """Buy what is not held of a request that is claimed; the future ends when the last response is durable."""
         patience, number = Patience(self.policy), 0
+        kept: asyncio.Future[None] | None = None
         while held < ask.samples and not self.stop.is_set():
             wanted_at, number = time.monotonic(), number + 1
             n = min(ask.samples - held, self.policy.choices)
@@ -191,28 +182,41 @@ class Collector:
                 break
             raw, reading, seconds = await self._attempt(ask, held, n, turn, patience)
             self.trace(attempt(self.teacher, ask, held, n, number, wanted_at, seconds, raw, reading))
-            await self.ledger.append(
-                response_of(ask.canonical, ask.digest, held, n, raw, reading, seconds, self.teacher)
-            )
-            self.meter.settle(worst, ask, raw, reading)
-            if self.ledger.full:
-                self._give_up(
-                    LedgerFull(
-                        f"{self.ledger.name}: the disk is full; every reply so far is safe: make room, then run again"
-                    )
-                )
+            kept = self._keep(ask, held, n, worst, raw, reading, seconds)
             if reading.kind == "answered":
-                held += self._count(reading, n)
+                held += min(reading.choices, n)
             elif not await self._wait(raw, reading, turn, patience):
                 break
         self.tally.unanswered += held < ask.samples
+        return kept
 
-    def _count(self, reading: Reading, n: int) -> int:
-        got = min(reading.choices, n)
-        self.tally.bought += got
+    def _keep(
+        self, ask: Ask, held: int, n: int, worst: Charge, raw: RawResponse, reading: Reading, seconds: float
+    ) -> "asyncio.Future[None]":
+        """Write a response down; it counts once it is durable, which the worker does not wait for."""
+
+        def count(kept: "asyncio.Future[None]") -> None:
+            self._unkept.discard(kept)
+            if (error := kept.exception()) is not None:
+                self._give_up(error)
+                return
+            self.meter.settle(worst, ask, raw, reading)
+            if reading.kind == "answered":
+                self._count(reading, n)
+            if self.ledger.full:
+                text = f"{self.ledger.name}: the disk is full; every reply so far is safe: make room, then run again"
+                self._give_up(LedgerFull(text))
+
+        response = response_of(ask.canonical, ask.digest, held, n, raw, reading, seconds, self.teacher)
+        kept = self.ledger.append(response)
+        self._unkept.add(kept)
+        kept.add_done_callback(count)
+        return kept
+
+    def _count(self, reading: Reading, n: int) -> None:
+        self.tally.bought += min(reading.choices, n)
         self.tally.prompt_tokens += reading.prompt_tokens
         self.tally.completion_tokens += reading.completion_tokens
-        return got
 
     async def _reserve(self, ask: Ask, n: int, turn: Turn) -> Charge | None:
         worst = None
@@ -242,8 +246,7 @@ class Collector:
     async def _send(self, ask: Ask, held: int, n: int, deadline_s: float) -> tuple[RawResponse, Reading]:
         nothing = RawResponse(0, b"")
         try:
-            async with asyncio.timeout(deadline_s):
-                raw = await self.transport.send(ask, held, n)
+            raw = await self._deadlines.wait(self.transport.send(ask, held, n), deadline_s)
         except TimeoutError:
             return nothing, Reading("late", error=f"no complete reply within {self.policy.attempt_s:g} s")
         except OSError as error:
@@ -279,16 +282,6 @@ class Collector:
         else:
             self._give_up(EndpointError(f"{self.teacher} cannot be reached: {outage.text}", key="base_url"))
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, error: BaseException) -> None:
         self._fatal = self._fatal or error
         self.stop.set()
-
-
-async def sleep_or(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, but no longer than until `stop` is set."""
-    waiter: Awaitable[bool] = stop.wait()
-    try:
-        async with asyncio.timeout(seconds):
-            await waiter
-    except TimeoutError:
-        return

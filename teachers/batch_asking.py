@@ -11,17 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from teachers.asking import Tally, sleep_or
 from teachers.batch_folder import Batch, BatchFolder, Draft
 from teachers.batch_lines import Line
 from teachers.batch_results import Results
 from teachers.batch_service import Service, Standing
 from teachers.budget import Charge
+from teachers.deadlines import sleep_or
 from teachers.errors import EndpointError, LedgerFull, OutageError
 from teachers.ledger_rows import LedgerLike
 from teachers.metering import Meter, worst_case
 from teachers.policy import Patience, Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 
 _POLL_S: Final = (0.2, 60.0)
 _FEWEST: Final = 20

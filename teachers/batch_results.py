@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from teachers.asking import Tally
 from teachers.batch_folder import Batch
 from teachers.batch_lines import Line, index_results, read_lines, read_result
 from teachers.batch_service import Standing
@@ -17,6 +16,7 @@ from teachers.errors import EndpointError, LedgerFull
 from teachers.ledger_rows import LedgerLike, response_of
 from teachers.metering import charge, may_be_billed, worst_case
 from teachers.prices import Tariff
+from teachers.tally import Tally
 from teachers.wire import RawResponse, Reading, read_response
 
 _TOGETHER: Final = 256

@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -31,6 +31,9 @@ class Charge:
     usd: int = 0
     tokens: int = 0
     requests: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.usd or self.tokens or self.requests)
 
     def __add__(self, other: "Charge") -> "Charge":
         return Charge(self.usd + other.usd, self.tokens + other.tokens, self.requests + other.requests)
@@ -89,6 +92,7 @@ class Budget:
         self.reserved = Charge()
         self.reached: Cap | None = None
         self.wanted = Charge()
+        self._capped = [(kind, cap) for kind in _KINDS if (cap := getattr(caps, kind)) is not None]
         self._stop = stop
         self._file = file
         self._entrusted = Charge()
@@ -126,6 +130,9 @@ class Budget:
 
         Waiters are admitted in the order they came.
         """
+        if not self._waiting and not self._stop.is_set() and self._short(worst) is None:
+            self._take(worst)
+            return True
         waiting = _Waiting(worst, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._admit()
@@ -151,7 +158,8 @@ class Budget:
         self.reserved -= worst
         self.settled += actual
         self._record(untold)
-        self._admit()
+        if self._waiting:
+            self._admit()
 
     def fits(self, worst: Charge) -> bool:
         """Whether so much could be reserved now."""
@@ -182,8 +190,7 @@ class Budget:
                 if self._stop.is_set():
                     first.admitted.set_result(False)
                 elif short is None:
-                    self.reserved += first.worst
-                    self._record(Charge())
+                    self._take(first.worst)
                     first.admitted.set_result(True)
                 elif getattr(self.reserved, short):
                     return
@@ -192,12 +199,15 @@ class Budget:
                     continue
             self._waiting.popleft()
 
+    def _take(self, worst: Charge) -> None:
+        self.reserved += worst
+        self._record(Charge())
+
     def _short(self, worst: Charge) -> Cap | None:
         """The cap that this would pass."""
-        total = self.settled + self.reserved + worst
-        for kind in _KINDS:
-            cap = getattr(self.caps, kind)
-            if cap is not None and getattr(worst, kind) and getattr(total, kind) > cap:
+        for kind, cap in self._capped:
+            wanted = getattr(worst, kind)
+            if wanted and getattr(self.settled, kind) + getattr(self.reserved, kind) + wanted > cap:
                 return kind
         return None
 
@@ -209,7 +219,8 @@ class Budget:
 
     def _record(self, untold: Charge) -> None:
         if self._file is not None:
-            self._file.write(untold, self.reserved - self._entrusted, self.seconds)
+            reserved = self.reserved - self._entrusted if self._entrusted else self.reserved
+            self._file.write(untold, reserved, self.seconds)
 
 
 class SpendFile:
@@ -248,13 +259,19 @@ class SpendFile:
         Raises:
             LedgerError: It cannot be written.
         """
-        self.untold += untold
-        kept = {"untold": asdict(self.untold), "reserved": asdict(reserved), "seconds": round(seconds, 3)}
+        if untold:
+            self.untold += untold
+        kept = b'{"untold": %b, "reserved": %b, "seconds": %.3f}' % (_json(self.untold), _json(reserved), seconds)
         try:
-            os.pwrite(self._file, json.dumps(kept).encode().ljust(_FILE_BYTES - 1) + b"\n", 0)
+            os.pwrite(self._file, kept.ljust(_FILE_BYTES - 1) + b"\n", 0)
         except OSError as error:
             raise LedgerError(f"{self._path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
+
+
+def _json(charge: Charge) -> bytes:
+    """By hand, because it is written twice for every request."""
+    return b'{"usd": %d, "tokens": %d, "requests": %d}' % (charge.usd, charge.tokens, charge.requests)

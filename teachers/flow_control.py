@@ -16,7 +16,7 @@ from teachers.breaker import Breaker
 from teachers.pace import Pace
 from teachers.wire import RawResponse, Reading
 
-_FIRST_WINDOW = 64
+_FIRST_WINDOW = 256
 _WINDOW_AFTER_OUTAGE = 4
 _NEVER_HEARD_S = 15.0
 """An endpoint that never answered is more often a wrong address than an outage."""

@@ -24,12 +24,12 @@ class GroupCommit(Generic[Item, Answer]):
         self._commit = commit
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
 
-    async def write(self, item: Item) -> Answer:
-        """Have `item` written; returns when its transaction is done, and raises what it raised."""
+    def write(self, item: Item) -> "asyncio.Future[Answer]":
+        """Have `item` written; the future ends when its transaction is done, as that ends."""
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         self._go()
-        return await done
+        return done
 
     def _go(self) -> None:
         if not self._free or not self._waiting:

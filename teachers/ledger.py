@@ -2,39 +2,43 @@
 
 One append-only table of responses. A response to a request for ``n`` choices holds samples ``first_sample`` to
 ``first_sample + choices - 1``; so the key of one reply is (SHA-256 of the canonical request, sample index), and the
-samples of a request held so far are always 0 to k - 1. A failure is a row with no choices: kept, never served.
+samples of a request held so far are always 0 to k - 1. A failure is a row with no choices: kept, never served. The
+first row of a request holds the request itself.
 
-Durability comes in two steps. A reply is committed the moment it is complete, which hands it to the operating
-system: it survives ``kill -9``. Then a thread calls fsync on the write-ahead log for all that were committed meanwhile,
-and only then is a reply acknowledged: it survives a power cut. SQLite does the same with ``synchronous=FULL``, but one
-reply at a time and on the event loop's time.
+Durability comes in two steps. A reply is committed in the turn of the event loop in which it was read, together with
+whatever else that turn brought (`_commit`), which hands it to the operating system: it survives ``kill -9``. Then a
+thread calls fsync on the write-ahead log (`GroupSync`), and only then is a reply acknowledged: it survives a power cut.
+SQLite does the same with ``synchronous=FULL``, but one reply at a time and on the event loop's time.
 """
 
 import asyncio
-import os
-import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 from teachers import sqlite_tables as tables
+from teachers.ballast import Ballast
 from teachers.claims import LEASE_S, Claims
-from teachers.errors import LedgerError, LedgerFull
+from teachers.errors import LedgerError
+from teachers.group_sync import GroupSync
 from teachers.ledger_rows import SCHEMA_VERSION, Response, Stats, Stored, faults, in_order
 from teachers.records import Outcome, Reply
-
-T = TypeVar("T")
 
 _BUSY_S = 60.0
 _LOOK_AGAIN_S = 0.01
 
-BALLAST_BYTES = 8 << 20
-"""Held while replies are being bought and let go when the disk is full, so that what is in flight can land."""
+Appended = tuple[Response, float, "asyncio.Future[None]"]
+"""A response, when it came, and the future that its being durable ends."""
+
+Wish = tuple[bytes, int, "asyncio.Future[int | None]"]
+"""A request that is to be claimed, the samples wanted, and what `Ledger.claim` returns."""
+
+_CHECKPOINT_PAGES = 4000
+"""Of the log, before they are moved into the database: four times SQLite's, since a page of the index that was changed
+often is moved once."""
 
 
 class Ledger:
@@ -55,22 +59,23 @@ class Ledger:
         self, path: Path, *, run: str = "", owner: str = "", must_exist: bool = False, lease_s: float = LEASE_S
     ) -> None:
         self.path = path
-        self.full = False
         self._run = run
         self._claims = Claims(owner, lease_s, self._renew)
-        self._unsynced: list[asyncio.Future[None]] = []
-        self._syncing = False
-        self._ballast = path.with_suffix(".ballast")
+        self._appended: list[Appended] = []
+        self._released: list[bytes] = []
+        self._wishes: list[Wish] = []
+        self._wished: set[bytes] = set()
+        self._due: asyncio.Handle | None = None
+        self._ballast = Ballast(path)
         if must_exist and not path.exists():
             raise LedgerError(f"{path}: no ledger here; it is made by the first run")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S)
             self._prepare_in_turn()
-            self._wal = os.open(f"{path}-wal", os.O_RDONLY)
+            self._wal = GroupSync(f"{path}-wal")
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"{path}: cannot open the ledger: {error}") from error
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-fsync")
 
     def _prepare_in_turn(self) -> None:
         """SQLite does not wait, whatever its timeout, where two processes turn a new database to WAL at once."""
@@ -91,7 +96,13 @@ class Ledger:
             raise LedgerError(f"{self.path}: a later version wrote this ledger (schema {version}): update potstill")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         self._db.executescript(f"BEGIN IMMEDIATE;{tables.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+
+    @property
+    def full(self) -> bool:
+        """The disk is full: what is in flight may still land, nothing more should be asked."""
+        return self._ballast.gone
 
     @property
     def name(self) -> str:
@@ -105,13 +116,14 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._claims.stop()
-        self._thread.shutdown(wait=True)
-        os.close(self._wal)
+        if self._due is not None:
+            self._commit()
+        self._wal.close()
         if self._claims.used:
             with suppress(sqlite3.Error):  # a claim that stays runs out
                 self._db.execute(tables.TIDY, (self._claims.owner,))
         self._db.close()
-        self._ballast.unlink(missing_ok=True)
+        self._ballast.let_go()
 
     # -- buying
 
@@ -121,36 +133,23 @@ class Ledger:
         Raises:
             LedgerFull: There is no room even for that.
         """
-        try:
-            with self._ballast.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
-        except OSError as error:
-            self._ballast.unlink(missing_ok=True)
-            raise LedgerFull(
-                f"{self.path}: less than {BALLAST_BYTES >> 20} MiB free here: make room, then run again"
-            ) from error
+        self._ballast.hold()
 
     async def claim(self, digest: bytes, samples: int) -> int | None:
         """How many samples are held; fewer than `samples`: the rest is ours to buy; ``None``: look again later."""
-        held = self.held(digest)
-        if held >= samples:
-            return held
-        if digest in self._claims:
+        if digest in self._claims or digest in self._wished:
             return None
-        claim = (digest, self._claims.owner, self._claims.lease_s)
-        if not self._write(lambda: self._db.execute(tables.CLAIM, claim).rowcount):
-            return None
-        self._claims.add(digest)
-        held = self.held(digest)  # again: who held the claim before may have bought it meanwhile
-        if held >= samples:
-            self.release(digest)
-        return held
+        granted: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._wished.add(digest)
+        self._wishes.append((digest, samples, granted))
+        self._commit_soon()
+        return await granted
 
     def release(self, digest: bytes) -> None:
         """Give a claim back, bought or not."""
         self._claims.drop(digest)
-        with suppress(sqlite3.Error):  # a claim that stays runs out
-            self._db.execute(tables.RELEASE, (digest, self._claims.owner))
+        self._released.append(digest)
+        self._commit_soon()
 
     def _renew(self) -> None:
         with suppress(sqlite3.Error):  # there are two more beats before the lease runs out
@@ -158,77 +157,67 @@ class Ledger:
 
     def held(self, digest: bytes) -> int:
         """How many samples of this request are held: samples 0 to held - 1."""
-        (held,) = self._db.execute(tables.HELD, (digest,)).fetchone()
-        return held or 0
+        return tables.held(self._db, digest)
 
-    async def append(self, response: Response) -> None:
-        """Make a response durable; returns when it is on the disk.
+    def append(self, response: Response) -> "asyncio.Future[None]":
+        """Make a response durable; the future ends when it is on the disk.
 
-        Raises:
-            LedgerFull: It could not be written, even after the ballast was let go.
+        Its exceptions are `LedgerFull`, where the response could not be written even after the ballast was let go, and
+        `LedgerError`.
         """
-        self._write(lambda: self._insert(response))
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._unsynced.append(done)
-        if not self._syncing:
-            self._sync(loop)
-        await done
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._appended.append((response, time.time(), kept))
+        self._commit_soon()
+        return kept
 
-    def _sync(self, loop: asyncio.AbstractEventLoop) -> None:
-        waiting, self._unsynced, self._syncing = self._unsynced, [], True
-        job = loop.run_in_executor(self._thread, os.fsync, self._wal)
-        job.add_done_callback(lambda done: self._synced(loop, waiting, done.exception()))
+    def _commit_soon(self) -> None:
+        """Before the loop turns to the network again, and after all that this turn has brought."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_soon(self._commit)
 
-    def _synced(
-        self, loop: asyncio.AbstractEventLoop, waiting: list[asyncio.Future[None]], error: BaseException | None
-    ) -> None:
-        for done in waiting:
-            if done.done():
-                continue
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(LedgerError(f"{self.path}: fsync failed: {error}"))
-        self._syncing = False
-        if self._unsynced:
-            self._sync(loop)
-
-    def _write(self, write: Callable[[], T]) -> T:
-        """Do `write`; where the disk is full, let the ballast go and do it then."""
+    def _commit(self) -> None:
+        appended, self._appended = self._appended, []
+        released, self._released = self._released, []
+        wishes, self._wishes = self._wishes, []
+        self._wished.clear()
+        self._due = None
+        lacking, granted = wishes, list[int | None]()
         try:
-            try:
-                return write()
-            except sqlite3.OperationalError as error:
-                if not self._disk_is_full(error):
-                    raise
-            self.full = True
-            self._ballast.unlink(missing_ok=True)
-            try:
-                return write()
-            except sqlite3.OperationalError as again:
-                raise LedgerFull(f"{self.path}: the disk is full: make room, then run again") from again
-        except sqlite3.Error as error:
-            raise LedgerError(f"{self.path}: {error}") from error
+            if not appended and not released:
+                lacking = self._ballast.write(lambda: self._lacking(wishes))
+            if appended or released or lacking:
+                granted = self._ballast.write(lambda: self._transact(appended, released, lacking))
+        except LedgerError as error:
+            for future in [kept for _, _, kept in appended] + [granted for _, _, granted in wishes]:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        self._wal.add([kept for _, _, kept in appended])
+        for (digest, samples, wish), held in zip(lacking, granted, strict=True):
+            if held is not None and held < samples:
+                self._claims.add(digest)
+            if not wish.done():  # whoever wished was cancelled
+                wish.set_result(held)
 
-    def _disk_is_full(self, error: sqlite3.OperationalError) -> bool:
-        kind = error.sqlite_errorcode & 0xFF
-        crowded = shutil.disk_usage(self.path.parent).free < BALLAST_BYTES
-        return kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and crowded)
+    def _lacking(self, wishes: Sequence[Wish]) -> list[Wish]:
+        """Answer what is held, which needs no leave to write."""
+        lacking = []
+        for digest, samples, wish in wishes:
+            held = self.held(digest)
+            if held < samples:
+                lacking.append((digest, samples, wish))
+            elif not wish.done():
+                wish.set_result(held)
+        return lacking
 
-    def _insert(self, r: Response) -> None:
-        row = (None, r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error,
-               r.run or self._run, r.teacher, time.time(), r.seconds, r.prompt_tokens, r.completion_tokens,
-               r.checksum())  # fmt: skip
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.execute("INSERT OR IGNORE INTO requests VALUES (?, ?)", (r.digest, r.canonical))
-            self._db.execute(tables.INSERT, row)
-            self._db.execute("COMMIT")
-        except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+    def _transact(
+        self, appended: Sequence[Appended], released: Sequence[bytes], wishes: Sequence[Wish]
+    ) -> list[int | None]:
+        with tables.transaction(self._db):
+            self._db.executemany(tables.INSERT, (_row(response, at, self._run) for response, at, _ in appended))
+            tables.release(self._db, released, self._claims.owner)
+            wanted = [(digest, samples) for digest, samples, _ in wishes]
+            return tables.grant(self._db, wanted, self._claims.owner, self._claims.lease_s)
 
     # -- reading
 
@@ -244,7 +233,7 @@ class Ledger:
 
     def request(self, digest: bytes) -> bytes | None:
         """The canonical request, as it was sent."""
-        row = self._db.execute("SELECT canonical FROM requests WHERE digest = ?", (digest,)).fetchone()
+        row = self._db.execute(tables.REQUEST, (digest,)).fetchone()
         return row[0] if row else None
 
     def rows(self, *, digest: bytes | None = None, run: str | None = None) -> Iterator[Stored]:
@@ -255,7 +244,7 @@ class Ledger:
             where, values = " WHERE digest = ?", (digest,)
         elif run is not None:
             where, values = " WHERE run = ?", (run,)
-        for row in self._db.execute(f"SELECT * FROM responses{where} ORDER BY seq", values):  # noqa: S608 - literals
+        for row in self._db.execute(f"{tables.ROWS}{where} ORDER BY seq", values):
             yield Stored(*row)
 
     def bought(self, run: str) -> Stats:
@@ -272,5 +261,11 @@ class Ledger:
     def verify(self) -> list[str]:
         """Check every row against its checksum, every request against its digest; returns what is wrong."""
         wrong = [f"sqlite: {text}" for (text,) in self._db.execute("PRAGMA integrity_check") if text != "ok"]
-        with closing(self._db.execute("SELECT digest, canonical FROM requests")) as requests:
+        with closing(self._db.execute(tables.REQUESTS)) as requests:
             return wrong + list(faults(self.rows(), requests))
+
+
+def _row(r: Response, received_at: float, run: str) -> tuple[object, ...]:
+    return (r.digest, r.first_sample, r.choices, r.outcome, r.status, r.body, r.error, r.run or run, r.teacher,
+            received_at, r.seconds, r.prompt_tokens, r.completion_tokens, r.checksum(), r.digest,
+            r.canonical)  # fmt: skip

@@ -1,5 +1,6 @@
 """What every ledger holds and can do, whichever database it lies in: the rows, and the `Ledger` protocol."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -74,13 +75,12 @@ class Stats:
 
 
 class LedgerLike(Protocol):
-    """A ledger, opened for one stage of one run; use as a context manager. All of it may raise `LedgerError`.
+    """A ledger, opened for one stage of one run; use as a context manager. All of it may raise `LedgerError`."""
 
-    Attributes:
-        full: Set once the disk is full: what is in flight may still land, nothing more should be asked.
-    """
-
-    full: bool
+    @property
+    def full(self) -> bool:
+        """The disk is full: what is in flight may still land, nothing more should be asked."""
+        ...
 
     @property
     def name(self) -> str:
@@ -114,11 +114,10 @@ class LedgerLike(Protocol):
         """Give a claim back, bought or not."""
         ...
 
-    async def append(self, response: Response) -> None:
-        """Make a response durable; returns when it is on the disk.
+    def append(self, response: Response) -> "asyncio.Future[None]":
+        """Make a response durable; the future ends when it is on the disk.
 
-        Raises:
-            LedgerFull: It could not be written.
+        Its exceptions are `LedgerFull`, where the response could not be written, and `LedgerError`.
         """
         ...
 
@@ -214,4 +213,6 @@ def faults(rows: Iterable[Stored], requests: Iterable[tuple[bytes, bytes]]) -> I
 
 
 def _checksum(digest: bytes, first_sample: int, choices: int, outcome: str, body: bytes) -> bytes:
-    return hashlib.sha256(b"%s %d %d %s " % (digest, first_sample, choices, outcome.encode()) + body).digest()
+    checksum = hashlib.sha256(b"%s %d %d %s " % (digest, first_sample, choices, outcome.encode()))
+    checksum.update(body)
+    return checksum.digest()

@@ -12,10 +12,11 @@ settles at its worst case. A reply that does not tell its tokens does so, too.
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import orjson
 
 from teachers.budget import Budget, Caps, Charge
 from teachers.prices import FREE, Tariff
@@ -40,7 +41,7 @@ def worst_case(tariff: Tariff, canonical: bytes, choices: int) -> Charge:
         canonical: The request, without ``n``.
         choices: How many are asked for.
     """
-    request = json.loads(canonical)
+    request = orjson.loads(canonical)
     prompt = len(canonical) + _TEMPLATE
     asked = request.get("n")
     completion = max(choices, asked if isinstance(asked, int) else 1) * (completion_limit(request) or 0)

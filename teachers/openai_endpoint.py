@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 
 import aiohttp
+from yarl import URL
 
 from teachers.records import Ask
 from teachers.wire import RawResponse, parse_retry_after
@@ -20,7 +21,7 @@ class OpenAIEndpoint:
     """
 
     def __init__(self, base_url: str, *, api_key: str | None, connections: int) -> None:
-        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._url = URL(f"{base_url.rstrip('/')}/chat/completions")
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
@@ -29,6 +30,7 @@ class OpenAIEndpoint:
     async def __aenter__(self) -> "OpenAIEndpoint":
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300),
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
             headers=self._headers,
         )

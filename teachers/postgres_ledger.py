@@ -5,6 +5,7 @@ with ``synchronous_commit`` on; claims go in a line of their own. A connection t
 minute; a transaction is then sent again, and rows that it had written already stay single.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from teachers.errors import LedgerError, LedgerFull
 from teachers.group_commit import GroupCommit
 from teachers.ledger_rows import Response, Stats, Stored, faults, in_order
 from teachers.postgres_connection import Database
-from teachers.postgres_tables import requests, responses
+from teachers.postgres_tables import responses
 from teachers.records import Reply
 
 _AT_ONCE = 4
@@ -100,28 +101,20 @@ class PostgresLedger:
         self._claims.drop(digest)
         self._released.append(digest)
 
-    async def append(self, response: Response) -> None:
-        """Make a response durable; returns when its transaction is.
+    def append(self, response: Response) -> "asyncio.Future[None]":
+        """Make a response durable; the future ends when its transaction has.
 
-        Raises:
-            LedgerFull: The server's disk is full.
+        Its exceptions are `LedgerFull`, where the server's disk is full, and `LedgerError`.
         """
+        return self._replies.write((response, time.time()))
+
+    def _keep(self, received: Sequence[tuple[Response, float]]) -> list[None]:
+        rows = [_row(response, at, self._run) for response, at in received]
         try:
-            await self._replies.write((response, time.time()))
+            self._database.write(lambda db: db.execute(tables.KEEP, rows))
         except LedgerFull:
             self.full = True
             raise
-
-    def _keep(self, received: Sequence[tuple[Response, float]]) -> list[None]:
-        canonical = {response.digest: response.canonical for response, _ in received}
-        asked = [{"digest": digest, "canonical": canonical[digest]} for digest in sorted(canonical)]
-        answered = [_row(response, at, self._run) for response, at in received]
-
-        def write(db: Connection) -> None:
-            db.execute(tables.KEEP_REQUESTS, asked)
-            db.execute(tables.KEEP_RESPONSES, answered)
-
-        self._database.write(write)
         return [None] * len(received)
 
     def _grant(self, wishes: Sequence[tuple[bytes, int]]) -> list[int | None]:
@@ -169,13 +162,13 @@ class PostgresLedger:
 
     def request(self, digest: bytes) -> bytes | None:
         """The canonical request, as it was sent."""
-        return self._database.read(
-            lambda db: db.scalar(select(requests.c.canonical).where(requests.c.digest == digest))
-        )
+        first = tables.REQUESTS.where(responses.c.digest == digest).order_by(responses.c.seq).limit(1)
+        row = self._database.read(lambda db: db.execute(first).first())
+        return row.canonical if row else None
 
     def rows(self, *, digest: bytes | None = None, run: str | None = None) -> Iterator[Stored]:
         """Every row in the order it came, or those of one request, or those that one run paid for."""
-        query = select(responses).order_by(responses.c.seq)
+        query = select(*tables.ROW).order_by(responses.c.seq)
         if digest is not None:
             query = query.where(responses.c.digest == digest)
         if run is not None:
@@ -200,7 +193,7 @@ class PostgresLedger:
 
     def verify(self) -> list[str]:
         """Check every row against its checksum, every request against its digest; returns what is wrong."""
-        return list(faults(self.rows(), self._database.stream(select(requests.c.digest, requests.c.canonical))))
+        return list(faults(self.rows(), self._database.stream(tables.REQUESTS)))
 
 
 def _row(r: Response, received_at: float, run: str) -> dict[str, object]:
@@ -208,7 +201,8 @@ def _row(r: Response, received_at: float, run: str) -> dict[str, object]:
     names = ("digest", "first_sample", "choices", "outcome", "status", "body", "teacher", "seconds", "prompt_tokens",
              "completion_tokens")  # fmt: skip
     row = {name: getattr(r, name) for name in names}
-    return row | {"error": error, "run": r.run or run, "received_at": received_at, "checksum": r.checksum()}
+    row |= {"error": error, "run": r.run or run, "received_at": received_at, "checksum": r.checksum()}
+    return row | {"asked": r.digest, "request": r.canonical}
 
 
 def _sum(column: ColumnElement[int]) -> ColumnElement[int]:

@@ -20,11 +20,15 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    bindparam,
+    case,
     cast,
     delete,
+    exists,
     extract,
     func,
     inspect,
+    null,
     or_,
     select,
     text,
@@ -36,12 +40,6 @@ from teachers.errors import LedgerError
 from teachers.ledger_rows import SCHEMA_VERSION
 
 _METADATA = MetaData()
-requests = Table(
-    "requests",
-    _METADATA,
-    Column("digest", LargeBinary, primary_key=True),
-    Column("canonical", LargeBinary, nullable=False),
-)
 responses = Table(
     "responses",
     _METADATA,
@@ -60,6 +58,7 @@ responses = Table(
     Column("prompt_tokens", Integer, nullable=False),
     Column("completion_tokens", Integer, nullable=False),
     Column("checksum", LargeBinary, nullable=False),
+    Column("canonical", LargeBinary),
     Index("responses_by_request", "digest", "first_sample", "received_at", unique=True),
     Index("responses_by_run", "run"),
     comment=str(SCHEMA_VERSION),
@@ -72,8 +71,13 @@ claims = Table(
     Column("until", Double, nullable=False),
 )
 
-KEEP_REQUESTS = insert(requests).on_conflict_do_nothing()
-KEEP_RESPONSES = insert(responses).on_conflict_do_nothing()
+ROW = [column for column in responses.c if column.name != "canonical"]
+REQUESTS = select(responses.c.digest, responses.c.canonical).where(responses.c.canonical.is_not(None))
+
+_EARLIER = responses.alias()
+_IS_THERE = exists().where(_EARLIER.c.digest == bindparam("asked", type_=LargeBinary))
+_REQUEST = case((_IS_THERE, null()), else_=bindparam("request", type_=LargeBinary))
+KEEP = insert(responses).values(canonical=_REQUEST).on_conflict_do_nothing()
 _NOW = cast(extract("epoch", func.clock_timestamp()), Double)
 _MAKING = 0x706F7473  # of the advisory lock that one process holds while it makes the tables
 

@@ -39,6 +39,7 @@ def completion(
             message["content"] = message["content"] if field == "content" else ""
     written = [" ".join(text for name, text in message.items() if name != "role") for message in messages]
     finish = "length" if truncated else "stop"
+    asked, answered = len(question.split()), sum(len(text.split()) for text in written)
     return {
         "id": f"practice-{key[:12]}",
         "object": "chat.completion",
@@ -46,7 +47,7 @@ def completion(
         "choices": [
             {"index": index, "message": message, "finish_reason": finish} for index, message in enumerate(messages)
         ],
-        "usage": {"prompt_tokens": len(question.split()), "completion_tokens": sum(len(t.split()) for t in written)},
+        "usage": {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered},
     }
 
 

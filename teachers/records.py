@@ -1,10 +1,11 @@
 """The records of this package: what is asked and what came back."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import orjson
 
 Outcome = Literal["ok", "refused", "truncated", "provider_error", "timeout"]
 """How asking for one sample ended. The first three are replies, paid for and kept; the others are asked again."""
@@ -41,7 +42,7 @@ class Ask:
             label: What to call it where people read.
         """
         body = {**sampling, "model": model, "messages": list(messages)}
-        canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
         return cls(canonical, hashlib.sha256(canonical).digest(), samples, label)
 
     def body(self, n: int) -> bytes:

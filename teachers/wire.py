@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
+
 from teachers.records import Outcome, Reply, Tokens
 
 Kind = Literal["answered", "retry", "late", "unreachable", "throttled", "terminal", "fatal"]
@@ -90,7 +92,7 @@ def read_response(raw: RawResponse) -> Reading:
 
 def read_replies(digest: bytes, first_sample: int, body: bytes, *, seq: int) -> list[Reply]:
     """Read every sample of a response that `read_response` called answered."""
-    message = json.loads(body)
+    message = _parsed(body)
     choices = message["choices"]
     used = _tokens(message.get("usage"))
     alone = used.completion if used and len(choices) == 1 else None
@@ -116,7 +118,14 @@ def parse_retry_after(value: str | None) -> float | None:
 
 def read_tokens(body: bytes) -> Tokens | None:
     """What a response that `read_response` called answered used; ``None`` where the endpoint does not say."""
-    return _tokens(json.loads(body).get("usage"))
+    return _tokens(_parsed(body).get("usage"))
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)  # which knows NaN, half surrogate pairs, and numbers of any length
 
 
 def _tokens(usage: object) -> Tokens | None:
@@ -141,7 +150,7 @@ def _count(usage: object, key: str) -> int:
 
 def _read_success(body: bytes) -> Reading:
     try:
-        message = json.loads(body)
+        message = _parsed(body)
     except ValueError:
         return Reading("retry", error=f"HTTP 200 with broken JSON: {_excerpt(body)}")
     choices = message.get("choices") if isinstance(message, dict) else None

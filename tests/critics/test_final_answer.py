@@ -83,6 +83,14 @@ def test_a_box_that_a_later_phrase_contradicts_keeps_its_rival() -> None:
         ("3/4 of it", "3/4 of"),
         ("by 16:00.", "16:00"),
         ("I have none", None),
+        ("Q1. She has 5 left.\nQ2. So?", "5 left"),  # a label is no number
+        ("so 2 * Tom's age - 16", None),  # nor is a term
+        ("that is boys_balls/7", None),
+        ("she drives 60 miles/hour", "60 miles"),
+        ("He has 15. We cannot determine how many he lost.", None),
+        ("61 are left. We don't have enough information to answer this question.", None),
+        ("so it is between 0 and 16.", None),
+        ("that is the way between Rome and Ulm, 60 miles", "60 miles"),
     ],
 )
 def test_the_last_number_only_on_request(text: str, answer: str | None) -> None:
@@ -102,5 +110,6 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     assert found is None or found.text
 
 
-def test_thousands_of_open_boxes_take_no_time() -> None:
-    assert read_answer(r"\boxed{" * 20_000) is None
+@pytest.mark.parametrize("text", [r"\boxed{", "(", "( ", "-(", "1+", "answer is not ", "$x"])
+def test_hostile_texts_take_no_time(text: str) -> None:
+    read_answer(text * 20_000, LAST_NUMBER)

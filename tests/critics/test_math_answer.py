@@ -17,7 +17,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 @pytest.fixture(scope="module")
 def critic() -> Iterator[MathAnswer]:
-    with MathAnswer(workers=2, timeout_s=10) as critic:
+    with MathAnswer(workers=2, timeout_s=60) as critic:
         yield critic
 
 
@@ -105,6 +105,7 @@ def test_clearly_wrong_answers_fail(critic: MathAnswer, gold: str, answer: str) 
         (r"\log 2", r"\ln 2", "notation"),
         ("3:4", "0.75", "notation"),
         ("52_8", "42", "notation"),
+        ("1.2", "1.2.3", "notation"),
         ("2k+2", "2n+2", "variables_differ"),
         ("2k+2", "7", "variables_differ"),
         ("x^2=4", "x^4=16", "equations_differ"),
@@ -140,17 +141,17 @@ def test_a_guess_fails_only_where_its_sentence_does_not_hold_the_gold() -> None:
 
 def test_runaway_answers_cost_one_timeout_each_and_the_pool_goes_on() -> None:
     answers = ["9^{9^{9^{9}}}", "100000000!", r"\sqrt{16}", "10^{10^{10}}", r"\sqrt{25}"]
-    start = time.monotonic()
+    answers += [r"\prod_{n=1}^{10^7} n", r"\binom{10^9}{10^8}"]
     with MathAnswer(workers=2, timeout_s=1.5, memory_mb=1024) as critic:
         verdicts = list(critic.judge(("4", rf"\boxed{{{answer}}}") for answer in answers))
-        assert [verdict.outcome for verdict in verdicts] == ["unjudged", "unjudged", "pass", "unjudged", "fail"]
+        outcomes = [verdict.outcome for verdict in verdicts]
+        assert outcomes == ["unjudged", "unjudged", "pass", "unjudged", "fail", "unjudged", "unjudged"]
         assert {verdict.reason for verdict in verdicts if verdict.outcome == "unjudged"} <= {"timeout", "crashed"}
         pool = critic._pool
         assert pool is not None
         assert critic._wait(pool.schedule(os._exit, args=(1,), timeout=9)) == ("unjudged", "crashed")
         assert critic._wait(pool.schedule(bytearray, args=(4 << 30,), timeout=9)) == ("unjudged", "crashed")
         assert judge(critic, "4", r"\sqrt{16}") == ("pass", "equal")
-    assert time.monotonic() - start < 25
 
 
 def test_pairs_are_read_as_verdicts_are_taken() -> None:
@@ -165,6 +166,14 @@ def test_pairs_are_read_as_verdicts_are_taken() -> None:
         verdicts = list(itertools.islice(critic.judge(endless()), 20))
         assert {verdict.outcome for verdict in verdicts} == {"pass"}
         assert read < 120
+
+
+def test_equal_comparisons_are_made_once() -> None:
+    with MathAnswer(workers=1, timeout_s=2) as critic:
+        start = time.monotonic()
+        verdicts = list(critic.judge([("4", r"\boxed{9^{9^{9^{9}}}}")] * 60))
+        assert {(verdict.outcome, verdict.reason) for verdict in verdicts} == {("unjudged", "timeout")}
+        assert time.monotonic() - start < 60  # sixty timeouts would take twice that
 
 
 def test_numbers_start_no_workers() -> None:

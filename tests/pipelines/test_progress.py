@@ -11,10 +11,10 @@ import pytest
 from pipelines import progress
 from pipelines.asking_note import AskingNote
 from pipelines.progress import Progress, duration
-from teachers.asking import Tally
 from teachers.budget import Budget, Caps, Charge
 from teachers.flow_control import Lane, Limits
 from teachers.prices import picodollars
+from teachers.tally import Tally
 
 
 class Terminal(io.StringIO):

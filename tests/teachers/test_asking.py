@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from teachers.asking import Collector, Tally
+from teachers.asking import Collector
 from teachers.errors import EndpointError
 from teachers.flow_control import Lane, Limits
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 from teachers.wire import parse_retry_after
 
 Serve = Callable[..., str]
@@ -148,7 +149,7 @@ def test_an_error_in_the_asks_ends_the_run_and_keeps_what_was_bought(serve: Serv
         raise ValueError("row 11 is broken")
 
     with pytest.raises(ValueError, match="row 11"):
-        run(url, tmp_path / "l.sqlite", broken())
+        run(url, tmp_path / "l.sqlite", broken(), window=1)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         assert ledger.stats().replies == 10
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from teachers import batch_folder
-from teachers.asking import Tally
 from teachers.batch_asking import BatchCollector
 from teachers.batch_folder import Batch, BatchFolder
 from teachers.batch_lines import Line, index_results, read_lines, read_result
@@ -20,6 +19,7 @@ from teachers.ledger import Ledger
 from teachers.metering import Meter
 from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 from teachers.wire import read_response
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from teachers.asking import Collector, Tally
+from teachers.asking import Collector
 from teachers.errors import EndpointError, OutageError
 from teachers.flow_control import Lane, Limits, Turn
 from teachers.ledger import Ledger
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 from teachers.wire import RawResponse, read_response
 
 Serve = Callable[..., str]
@@ -144,7 +145,7 @@ def test_it_finds_a_servers_capacity(serve: Serve, tmp_path: Path) -> None:
     window = 200
     url = serve("--latency", "0.1", "--capacity", "16")
     lane = Lane(Limits(window))
-    run(url, tmp_path, asks(range(160)), lane, window=window)
+    run(url, tmp_path, asks(range(320)), lane, window=window)
     before, started = stats(url), time.monotonic()
     assert 12 <= lane.window <= 20
 

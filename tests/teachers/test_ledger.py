@@ -123,7 +123,7 @@ def test_a_changed_request_is_found(tmp_path: Path) -> None:
     with Ledger(path) as ledger:
         append(ledger, response())
     with sqlite3.connect(path) as database:
-        database.execute("UPDATE requests SET canonical = ?", (b"{}",))
+        database.execute("UPDATE responses SET canonical = ?", (b"{}",))
     database.close()
     with Ledger(path) as ledger:
         assert ledger.verify() == [f"request {ASK.digest.hex()[:12]}: its bytes are not those that were asked"]

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from teachers import postgres_connection
-from teachers.asking import Collector, Tally
+from teachers.asking import Collector
 from teachers.errors import LedgerError
 from teachers.flow_control import Lane, Limits
 from teachers.ledgers import address, open_ledger
 from teachers.openai_endpoint import OpenAIEndpoint
 from teachers.policy import Policy
+from teachers.tally import Tally
 from tests.postgres_server import PostgresServer
 from tests.teachers.test_claims import asks, stats
 from tests.teachers.test_ledger import ASK, append, response
@@ -122,7 +123,7 @@ def test_a_changed_request_is_found(postgres: PostgresServer) -> None:
     url = postgres.database()
     with open_ledger(url) as ledger:
         append(ledger, response())
-        postgres.execute(r"UPDATE requests SET canonical = '{}'")
+        postgres.execute(r"UPDATE responses SET canonical = '{}'")
         assert ledger.verify() == [f"request {ASK.digest.hex()[:12]}: its bytes are not those that were asked"]
 
 

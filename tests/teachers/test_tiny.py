@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from teachers.asking import Collector, Tally
+from teachers.asking import Collector
 from teachers.flow_control import Lane, Limits
 from teachers.ledger import Ledger
 from teachers.policy import Policy
 from teachers.records import Ask
+from teachers.tally import Tally
 from teachers.tiny import TinyTeacher
 
 
