@@ -8,7 +8,7 @@
 - `critics.early_stopping`: are there enough of them?
 - `critics.model_judge`: what does a model say of it, by a rubric? `critics.fence` keeps the reply from instructing it.
 - `critics.combination`: what do two verifiers say together?
-- `critics.library`, `critics.labels`: what do people say of a strategy, of a row? `critics.review_server` is their page.
+- `critics.library`, `critics.labels`: what do people say of strategies and of rows?
 
 ``fail`` is only ever a clear failure; whatever cannot be decided is ``unjudged``, with a reason.
 """

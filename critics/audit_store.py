@@ -49,9 +49,10 @@ class AuditStore:
             self._engine = _engine(at)
             with self._patiently(), self._engine.begin() as db:
                 self._take_turn(db)
-                if must_exist and not inspect(db).has_table(tables.log.name):
-                    raise StoreError(f"{at}: nothing here")
-                tables.prepare(db)
+                if not inspect(db).has_table(tables.log.name):
+                    if must_exist:
+                        raise StoreError(f"{at}: nothing here")
+                    tables.prepare(db)
                 self._check_schema(db)
         except OSError as error:
             raise StoreError(f"{at}: {error.strerror}") from None
@@ -64,10 +65,7 @@ class AuditStore:
 
     def entries(self, subject: str | None = None) -> Iterator[Entry]:
         """The log, or what it says of one subject, in order."""
-        query = select(tables.log).order_by(tables.log.c.seq)
-        if subject is not None:
-            query = query.where(tables.log.c.subject == subject)
-        return (Entry(**{**row._mapping, "what": json.loads(row.what)}) for row in self._rows(query))
+        return iter(self._read(lambda db: self._entries(db, subject)))
 
     def head(self) -> str:
         """The hash of the last entry; note it elsewhere, and `faults` finds a log that was cut off after it."""
@@ -75,14 +73,26 @@ class AuditStore:
 
     # -- for the kinds of store
 
+    def _entries(self, db: Connection, subject: str | None = None) -> list[Entry]:
+        query = select(tables.log).order_by(tables.log.c.seq)
+        if subject is not None:
+            query = query.where(tables.log.c.subject == subject)
+        try:
+            return [Entry(**{**row._mapping, "what": json.loads(row.what)}) for row in db.execute(query)]
+        except ValueError:
+            raise StoreError(f"{self.name}: an entry of the log cannot be read: it is not as it was written") from None
+
     def _write(self, work: Callable[[Connection], T]) -> T:
         with self._patiently(), self._engine.begin() as db:
             self._take_turn(db)
             return work(db)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._patiently(), self._engine.connect().execution_options(only_reads=True) as db:
-            return work(db)
+        """Do `work`, all of which sees the same moment."""
+        with self._patiently(), self._engine.connect() as db:
+            if db.dialect.name == "postgresql":
+                db.execution_options(isolation_level="REPEATABLE READ")
+            return work(db.execution_options(only_reads=True))
 
     def _rows(self, query: Select[Any]) -> list[Any]:
         return self._read(lambda db: list(db.execute(query)))
@@ -115,7 +125,7 @@ class AuditStore:
 
 def _engine(at: Path | str) -> Engine:
     if isinstance(at, str):
-        return create_engine(make_url(at).set(drivername="postgresql+psycopg"))
+        return create_engine(make_url(at).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     at.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(URL.create("sqlite", database=str(at)), connect_args={"timeout": _BUSY_S})
     event.listen(engine, "connect", _prepare_sqlite)

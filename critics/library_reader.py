@@ -30,10 +30,15 @@ class LibraryReader(AuditStore):
         Raises:
             StoreError: The log or a version is not as it was written.
         """
-        wrong = self.verify()
-        if wrong:
-            raise StoreError(f"{self.name}: nothing is served from a library that was tampered with: {wrong[0]}")
-        return self.current("approved")
+
+        def work(db: Connection) -> list[Strategy]:
+            wrong = self._faults(db)
+            if wrong:
+                raise StoreError(f"{self.name}: nothing is served from a library that was tampered with: {wrong[0]}")
+            query = current_rows().where(versions.c.status == "approved").order_by(versions.c.id)
+            return [as_strategy(row) for row in db.execute(query)]
+
+        return self._read(work)
 
     def current(self, status: Status | None = None, search: str = "", tag: str = "") -> list[Strategy]:
         """The current version of every strategy, by id; of those of one status, with this text, with this feature."""
@@ -82,18 +87,19 @@ class LibraryReader(AuditStore):
         Args:
             head: A hash noted earlier, so that a log cut off after it is found.
         """
-        entries = list(self.entries())
+        return self._read(lambda db: self._faults(db, head))
+
+    def _faults(self, db: Connection, head: str = "") -> list[str]:
+        entries = self._entries(db)
         logged = {(e.subject, e.version): e.what["record_sha256"] for e in entries if "record_sha256" in e.what}
-        rows = self._rows(select(versions))
-        held = {(row.id, row.version): sha256(row.record) for row in rows}
+        held = {(row.id, row.version): row for row in db.execute(select(versions))}
         wrong = list(faults(entries, head))
         wrong += [f"{id_} version {number} is missing" for id_, number in logged.keys() - held.keys()]
-        for (id_, number), digest in held.items():
-            if logged.get((id_, number)) != digest:
+        for (id_, number), row in held.items():
+            if logged.get((id_, number)) != sha256(row.record):
                 wrong.append(f"{id_} version {number} is not as the log has it")
-        for row in rows:
-            if json.loads(row.record)["status"] != row.status:
-                wrong.append(f"{row.id} version {row.version} has another status than its record")
+            elif json.loads(row.record)["status"] != row.status:
+                wrong.append(f"{id_} version {number} has another status than its record")
         return wrong
 
     def export(self) -> Iterator[str]:

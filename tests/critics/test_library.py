@@ -88,8 +88,10 @@ def test_many_at_once_lose_nothing(library: Library) -> None:
                 except Stale:
                     continue
 
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(5) as pool:
+            looks = [pool.submit(library.verify) for _ in range(6)]
             made = list(pool.map(write, range(12)))
+    assert [look.result() for look in looks] == [[]] * 6, "whoever looks meanwhile sees one moment"
     assert sorted(made) == list(range(2, 14))
     assert {version.strategy for version in library.history("s-1")[1:]} == {f"Words {n}" for n in range(12)}
     assert library.verify() == []
@@ -168,10 +170,21 @@ def three(path: Path) -> str:
         "UPDATE versions SET status = 'approved' WHERE id = 's-1' AND version = 1",
         "DELETE FROM versions WHERE id = 's-1' AND version = 2",
         "DELETE FROM log WHERE seq = 6",
+        "INSERT INTO versions SELECT id, 3, 'approved', record, '' FROM versions WHERE id = 's-1' AND version = 2",
+        "UPDATE versions SET record = 'no JSON' WHERE id = 's-1'",
     ],
 )
 def test_tampering_is_found_and_nothing_is_served(path: Path, three: str, statement: str) -> None:
     assert tampered(path, statement)
+
+
+def test_a_log_that_cannot_be_read_serves_nothing(path: Path, three: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TRIGGER log_refuses_update")
+        db.execute("UPDATE log SET what = 'no JSON' WHERE seq = 2")
+        db.commit()
+    with Library(path) as library, pytest.raises(StoreError, match="cannot be read"):
+        library.approved()
 
 
 def test_a_log_cut_off_with_its_versions_is_found_by_its_head(path: Path, three: str) -> None:
