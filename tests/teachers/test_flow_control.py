@@ -187,7 +187,7 @@ def test_every_fault_at_once_leaves_no_hole(serve: Serve, tmp_path: Path) -> Non
     faults = ("throttled", "failed", "dropped", "stalled", "torn", "broken", "truncated")
     shares = [option for fault in faults for option in (f"--{fault}", "0.02")]
     url = serve("--latency", "0.005", "--spread", "1", *shares)
-    tally = run(url, tmp_path, asks(range(1500)), Lane(Limits(64)), attempt_s=1.0)
+    tally = run(url, tmp_path, asks(range(1500)), Lane(Limits(64)), attempt_s=5.0)
     found = stats(url)
     assert (tally.bought, tally.unanswered, found["delivered_twice"]) == (1500, 0, 0)
     assert set(found["faults"]) == set(faults)
