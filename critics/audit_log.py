@@ -6,7 +6,7 @@ alone cannot show is that its end was cut off; `faults` shows that to whoever no
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from critics.strategy import canonical
@@ -42,8 +42,7 @@ class Entry:
 
     def digest(self) -> str:
         """What `hash` must be."""
-        content = asdict(self)
-        del content["previous"], content["hash"]
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("previous", "hash")}
         return hashlib.sha256(f"{self.previous}{canonical(content)}".encode()).hexdigest()
 
 
