@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
 
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoConfig, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -69,6 +69,35 @@ def check(tokenizer: PreTrainedTokenizerBase, stops: Sequence[int]) -> str:
             f"training ends a reply with {told!r}, but the student stops at {', '.join(map(repr, known)) or 'nothing'}"
         )
     return str(tokenizer.convert_ids_to_tokens(end))
+
+
+def stop_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens at which a student, in a folder or on the Hub, stops when it serves."""
+    try:
+        stops = GenerationConfig.from_pretrained(model).eos_token_id
+    except OSError:  # it has none, and what is made for it then is
+        stops = AutoConfig.from_pretrained(model).eos_token_id
+    if stops is None:
+        stops = tokenizer.eos_token_id
+    return [] if stops is None else [stops] if isinstance(stops, int) else list(stops)
+
+
+def set_end_token(tokenizer: PreTrainedTokenizerBase, token: str, model: PreTrainedModel | None = None) -> int:
+    """Let a token end replies, in the tokenizer and, beside those it stops at already, in the model.
+
+    Raises:
+        ChatError: The tokenizer does not know it.
+    """
+    number = tokenizer.get_vocab().get(token)
+    if number is None:
+        raise ChatError(f"{token!r} is no token of this student")
+    tokenizer.eos_token = token
+    if model is not None:
+        stops = model.generation_config.eos_token_id
+        others = [] if stops is None else [stops] if isinstance(stops, int) else stops
+        model.config.eos_token_id = number
+        model.generation_config.eos_token_id = [number, *(stop for stop in others if stop != number)]
+    return int(number)
 
 
 def _end_token(tokenizer: PreTrainedTokenizerBase, tail: str) -> int:

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from datasets import Dataset
 from torch.utils.data import Sampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from students.objectives import completion_means, signed_loss
+from students.pair_log import PairLog
 
 IGNORED = -100
 """The label of a token that is not learnt."""
@@ -117,7 +117,7 @@ class RediTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         self, model: Any, args: SFTConfig, train_dataset: Dataset, *, alpha: float, packed: bool = False, **others: Any
     ) -> None:
         self._alpha = alpha
-        self._seen: list[tuple[torch.Tensor, ...]] = []
+        self._pairs = PairLog()
         args.dataset_kwargs = {"skip_prepare_dataset": True}
         args.remove_unused_columns = False
         tokenizer = others["processing_class"]
@@ -154,7 +154,7 @@ class RediTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         counted = outputs.label_mask
         rows = inputs["seq_idx"][:, 1:] if "seq_idx" in inputs else torch.arange(len(sign), device=sign.device)[:, None]
         means = completion_means(outputs.log_probs, counted, rows.expand_as(counted), len(sign))
-        self._seen.append((pair, sign, means.detach(), outputs.entropy.detach().sum(), counted.sum()))
+        self._pairs.add(pair, sign, means, outputs.entropy, counted)
         items = len(sign) if num_items_in_batch is None else num_items_in_batch
         # Each process holds a part of the step, and gradients are averaged over processes.
         loss = signed_loss(means, sign, self._alpha) * (2 * self.accelerator.num_processes) / items
@@ -162,29 +162,5 @@ class RediTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds what was seen since the last time."""
-        seen = gather_object([tuple(part.tolist() for part in parts) for parts in self._seen])
-        self._seen.clear()
-        if seen:
-            logs |= pair_metrics(seen)
+        logs |= self._pairs.metrics()
         super().log(logs, start_time)
-
-
-def pair_metrics(seen: Sequence[tuple[list[int], list[int], list[float], float, int]]) -> dict[str, float]:
-    """What is logged of forward passes: of each, its rows' pairs, signs and means, sum of entropies and tokens."""
-    chosen, rejected = (
-        {
-            pair: mean
-            for pairs, signs, means, _, _ in seen
-            for pair, s, mean in zip(pairs, signs, means, strict=True)
-            if s == sign
-        }
-        for sign in (1, -1)
-    )
-    margins = [chosen[pair] - rejected[pair] for pair in chosen if pair in rejected]
-    return {
-        "chosen_logp": sum(chosen.values()) / len(chosen),
-        "rejected_logp": sum(rejected.values()) / len(rejected),
-        "margin": sum(margins) / len(margins),
-        "accuracy": sum(margin > 0 for margin in margins) / len(margins),
-        "entropy": sum(parts[3] for parts in seen) / sum(parts[4] for parts in seen),
-    }
