@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.critic_recipes import CriticReport, TrainCritic
 from pipelines.recipes import Rationales, Recipe
 from pipelines.run_folder import RunFolder
+from pipelines.train_recipe import Train
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +50,8 @@ def flow_of(recipe: Recipe) -> Flow:
                 critic_reporting.complete,
                 critic_summary.reporting,
             )
+        case Train():
+            from pipelines import train_preparing, train_summary, training
+
+            return Flow(train_preparing.prepare, training.train, training.complete, train_summary.as_text)
     raise AssertionError(f"no flow for {recipe.flow}")

@@ -13,11 +13,13 @@ from pydantic import BaseModel
 from pipelines.critic_recipes import CriticReport, TrainCritic
 from pipelines.errors import UserError
 from pipelines.recipes import Rationales, Recipe
+from pipelines.train_recipe import Train
 
 MODELS: dict[str, type[Recipe]] = {
     "rationales": Rationales,
     "train-critic": TrainCritic,
     "critic-report": CriticReport,
+    "train": Train,
 }
 """The recipe of each flow."""
 

@@ -79,7 +79,7 @@ def collapse(steps: Sequence[Step]) -> Collapse | None:
     return Collapse(
         before[-1].step,
         f"steps {recent[0].step} to {last.step}: the log-probability of right completions fell by {chosen:.2f} nats "
-        f"a token and that of wrong ones by {rejected:.2f}, and the gradient's norm rose to {surge:.1f} times its median",
+        f"a token, that of wrong ones by {rejected:.2f}, and the gradient's norm rose to {surge:.1f} times its median",
     )
 
 

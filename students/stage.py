@@ -125,7 +125,8 @@ def end_with_parent() -> None:
     """Let this process end as soon as stdin does; whoever started it holds the other end."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1):  # not sys.stdin, whose lock a thread must not hold when Python ends
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

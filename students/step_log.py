@@ -109,24 +109,3 @@ def update_norm(optimizer: torch.optim.Optimizer) -> float | None:
             square = (mean.div_(spread) * group["lr"]).square_().sum()
             total = square if total is None else total + square
     return None if total is None else math.sqrt(float(total))
-
-
-def read_steps(path: Path, until: int | None = None) -> list[Step]:
-    """The steps of a log, up to one; a line that a kill cut off is none."""
-    steps: list[Step] = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                step = Step(**json.loads(line))
-            except ValueError:
-                break
-            if until is None or step.step <= until:
-                steps.append(step)
-    return steps
-
-
-def rewrite(path: Path, steps: Sequence[Step]) -> None:
-    """The log, holding these steps alone."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(json.dumps(asdict(step)) + "\n" for step in steps), encoding="utf-8")
-    partial.replace(path)

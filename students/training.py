@@ -27,7 +27,8 @@ from students.chat import set_end_token
 from students.checkpoints import last_checkpoint, save_as_student, step_of
 from students.redi_trainer import IGNORED, RediTrainer
 from students.stage import Outcome, Stage, StageError
-from students.step_log import Candidates, StepLog, read_steps, rewrite
+from students.step_log import Candidates, StepLog
+from students.step_records import read_steps, rewrite
 
 
 def train(stage: Stage) -> Outcome:
@@ -48,8 +49,9 @@ def train(stage: Stage) -> Outcome:
         outcome = Outcome("refused", len(log.steps), [], str(error))
     if _first():
         outcome.write(folder)
-        if outcome.candidates:
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        if outcome.state in ("done", "collapsed"):
+            for name in ("checkpoints", "cache"):
+                shutil.rmtree(folder / name, ignore_errors=True)
     return outcome
 
 
