@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.children import last_line, run_child
-from pipelines.errors import RunError
+from pipelines.errors import RunError, UserError
 from pipelines.progress import say
 from pipelines.steps import Clock, Step, call
 from pipelines.student_finishing import finish
@@ -113,11 +113,14 @@ def _stage(run: TrainRun, stage: StageRecipe, folder: Path, start: Path | None) 
 
 
 def _processes(run: TrainRun) -> int:
-    if run.recipe.processes is not None:
-        return run.recipe.processes
     import torch
 
-    return max(1, torch.cuda.device_count())
+    gpus, wanted = torch.cuda.device_count(), run.recipe.processes
+    if wanted is not None and wanted > max(1, gpus):
+        raise UserError(
+            run.recipe_path, "processes", f"{wanted} want a GPU each, and this machine has {gpus}: lower it"
+        )
+    return wanted or max(1, gpus)
 
 
 def _ended(code: int, config: Path) -> str:

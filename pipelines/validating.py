@@ -92,9 +92,10 @@ def candidates_of(run: TrainRun, trained: Sequence[Trained]) -> list[Candidate]:
 
 def choose(trained: Sequence[Trained], scores: Sequence[Score], run: TrainRun) -> Choice:
     """The student with the most right replies; among equals, the one that was trained least."""
-    if not scores:
+    if not any(score.right for score in scores):
         end = candidates_of(run, trained)[-1]
-        return Choice(end, f"{end.name} ships because it is the last: the recipe has no validation")
+        why = "no student was right once in validation" if scores else "the recipe has no validation"
+        return Choice(end, f"{end.name} ships because it is the last: {why}")
     best = max(scores, key=lambda score: score.right)
     others = [score for score in scores if score is not best]
     told = "; ".join(_told(score) for score in [best, *others])

@@ -72,23 +72,27 @@ class PairedOrder(Sampler[int]):
         lengths: Tokens of each row; rows 2i and 2i + 1 are pair i.
         per_step: Rows in an optimiser step.
         seed: With the number of the epoch, decides the order of pairs.
+        whole: Fill an epoch's last step with pairs from its first. Processes must hold equally many rows, and what
+            accelerate would repeat for that is single rows.
     """
 
-    def __init__(self, lengths: Sequence[int], per_step: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], per_step: int, seed: int, *, whole: bool = False) -> None:
         if per_step % 2:
             raise ValueError(f"an optimiser step must hold whole pairs, but {per_step} rows is an odd number")
         self._lengths, self._pairs_per_step, self._seed, self._epoch = lengths, per_step // 2, seed, 0
+        self._repeated = -(len(lengths) // 2) % self._pairs_per_step if whole else 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by accelerate before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._lengths) + 2 * self._repeated
 
     def __iter__(self) -> Iterator[int]:
         random = torch.Generator().manual_seed(self._seed + self._epoch)
-        pairs = torch.randperm(len(self) // 2, generator=random).tolist()
+        pairs = torch.randperm(len(self._lengths) // 2, generator=random).tolist()
+        pairs += [pairs[index % len(pairs)] for index in range(self._repeated)]
         for start in range(0, len(pairs), self._pairs_per_step):
             rows = [row for pair in pairs[start : start + self._pairs_per_step] for row in (2 * pair, 2 * pair + 1)]
             yield from sorted(rows, key=lambda row: -self._lengths[row])
@@ -130,7 +134,7 @@ class RediTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         rows = self.train_dataset if train_dataset is None else train_dataset
         args = self.args
         per_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return PairedOrder(rows["length"][:], per_step, args.seed)
+        return PairedOrder(rows["length"][:], per_step, args.seed, whole=args.world_size > 1)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device

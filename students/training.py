@@ -19,12 +19,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, Trainer, set_seed
 from transformers.utils import logging
 from trl import DPOConfig, SFTConfig, SFTTrainer
-from trl.experimental.cpo import CPOConfig
 from trl.trainer.utils import disable_dropout_in_model
 
-from students.baselines import TokenDpoTrainer, TokenSimpoTrainer
 from students.chat import set_end_token
 from students.checkpoints import last_checkpoint, save_as_student, step_of
+from students.dpo_trainer import TokenDpoTrainer
 from students.redi_trainer import IGNORED, RediTrainer
 from students.stage import Outcome, Stage, StageError
 from students.step_log import Candidates, StepLog
@@ -106,6 +105,10 @@ def _trainer(stage: Stage, model: Any, rows: Dataset, tokenizer: Any) -> Trainer
             args = DPOConfig(**arguments, max_length=None, beta=stage.beta)
             return TokenDpoTrainer(args=args, train_dataset=rows, **common)
         case "simpo":
+            from trl.experimental.cpo import CPOConfig  # warns that it is experimental, so only where it is wanted
+
+            from students.simpo_trainer import TokenSimpoTrainer
+
             context = model.config.max_position_embeddings
             args = CPOConfig(
                 **arguments,
@@ -155,6 +158,7 @@ def _arguments(stage: Stage, rows: Dataset) -> dict[str, Any]:
         "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         "use_cpu": not torch.cuda.is_available(),
         "dataloader_pin_memory": torch.cuda.is_available(),
+        "ddp_find_unused_parameters": False,
         "disable_tqdm": True,
         "report_to": ["tensorboard"] if tensorboard else [],
     }

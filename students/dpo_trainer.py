@@ -1,7 +1,7 @@
-"""The objectives that REDI is compared with, as TRL has them: DPO (arXiv 2305.18290) and SimPO (arXiv 2405.14734).
+"""DPO (arXiv 2305.18290) as TRL has it, over tokens.
 
-Thin subclasses that read tokens, as `students.redi_trainer` does, in place of tokenising for themselves: so every
-objective learns from the very same tokens, and TRL's ways of adding or cutting some cannot differ.
+A thin subclass that reads tokens, as `students.redi_trainer` does, in place of tokenising for itself: so every
+objective learns from the very same ones.
 """
 
 from typing import Any
@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from datasets import Dataset
 from trl import DPOTrainer
-from trl.experimental.cpo import CPOTrainer
 
 from students.objectives import completion_means
 from students.pair_log import PairLog
-from students.redi_trainer import IGNORED
 
 
 class TokenDpoTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
@@ -41,18 +39,3 @@ class TokenDpoTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         """Adds what was seen since the last time."""
         logs |= self._pairs.metrics()
         super().log(logs, start_time)
-
-
-class TokenSimpoTrainer(CPOTrainer):  # type: ignore[misc]  # TRL ships no types
-    """SimPO over ``prompt_ids``, ``chosen_ids`` and ``rejected_ids``."""
-
-    def tokenize_row(self, feature: dict[str, list[int]], model: Any = None) -> dict[str, list[int]]:
-        """A pair as TRL's collator wants it."""
-        prompt = feature["prompt_ids"]
-        row = {"prompt_input_ids": prompt, "prompt_attention_mask": [1] * len(prompt)}
-        for side in ("chosen", "rejected"):
-            completion = feature[f"{side}_ids"]
-            row[f"{side}_input_ids"] = prompt + completion
-            row[f"{side}_attention_mask"] = [1] * (len(prompt) + len(completion))
-            row[f"{side}_labels"] = [IGNORED] * len(prompt) + completion
-        return row
