@@ -18,7 +18,8 @@ RECENT: Final = 4
 _BEFORE: Final = 40  # steps it is measured against
 _ENOUGH: Final = 4  # of those, at least
 _PLUNGE: Final = 0.5  # nats a token
-_NOISES: Final = 6.0  # and so many times what single steps scatter
+_NOISES: Final = 6.0  # and so many times what single steps scatter,
+_CERTAIN: Final = 2.0  # but a fall of so many nats is none of scatter
 _SPIKE: Final = 3.0  # times the median norm
 
 
@@ -91,8 +92,8 @@ def _fall(before: Sequence[Step], recent: Sequence[Step], side: str) -> float:
         return 0.0
     middle = statistics.median(then)
     scatter = 1.4826 * statistics.median(abs(value - middle) for value in then)
-    fall = middle - max(now)
-    return fall if fall > max(_PLUNGE, _NOISES * scatter) else 0.0
+    fall = middle - statistics.median(now)
+    return fall if fall > max(_PLUNGE, min(_NOISES * scatter, _CERTAIN)) else 0.0
 
 
 def _surge(before: Sequence[Step], recent: Sequence[Step]) -> float:
