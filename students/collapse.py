@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 RECENT: Final = 4
-"""Steps that a plunge has to last."""
+"""The newest steps, of which all but one must have fallen."""
 
 _BEFORE: Final = 40  # steps it is measured against
 _ENOUGH: Final = 4  # of those, at least
@@ -92,7 +92,7 @@ def _fall(before: Sequence[Step], recent: Sequence[Step], side: str) -> float:
         return 0.0
     middle = statistics.median(then)
     scatter = 1.4826 * statistics.median(abs(value - middle) for value in then)
-    fall = middle - statistics.median(now)
+    fall = middle - sorted(now)[-2:][0]
     return fall if fall > max(_PLUNGE, min(_NOISES * scatter, _CERTAIN)) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""REDI's trainer, over a random student: the same weights however a step is cut up, and TRL's own losses in the limit."""
+"""REDI's trainer: the same weights however a step is cut up, and TRL's own losses in the limit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_no_reference_model_is_loaded_and_no_logits_are_made(setup: Setup) -> No
 
 
 def test_trl_s_own_losses_meet_redi_in_the_limit(setup: Setup) -> None:
-    """DPO's length-normalised sigmoid loss for a vanishing β, and SFT, weighted so that their slopes add up to REDI's."""
+    """DPO's length-normalised sigmoid for a vanishing β, and SFT, weighted so that their slopes add up to REDI's."""
     beta, alpha = 1e-3, 0.8
     setup.pairs = setup.pairs.select([0])
     args = DPOConfig(
