@@ -20,6 +20,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
 VOCABULARY = 32_000
 OBJECTIVES = ("redi", "dpo", "simpo")
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from datasets import Dataset
@@ -19,6 +19,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, Trainer, set_seed
 from transformers.utils import logging
 from trl import DPOConfig, SFTConfig, SFTTrainer
+from trl.kernels import chunked_logprob
 from trl.trainer.utils import disable_dropout_in_model
 
 from students.chat import set_end_token
@@ -28,6 +29,9 @@ from students.redi_trainer import IGNORED, RediTrainer
 from students.stage import Outcome, Stage, StageError
 from students.step_log import Candidates, StepLog
 from students.step_records import read_steps, rewrite
+
+# Without Triton, a tile of tokens by words is held several times over, and TRL's 4,096 tokens are made for GPUs.
+_TOKENS_A_TILE: Final = 128
 
 
 def train(stage: Stage) -> Outcome:
@@ -57,6 +61,8 @@ def train(stage: Stage) -> Outcome:
 def build(stage: Stage, log: StepLog) -> Trainer:
     """The stage's trainer, with its student and its rows."""
     set_seed(stage.seed)
+    if not torch.cuda.is_available():
+        chunked_logprob.TOKEN_CHUNK_SIZE = _TOKENS_A_TILE
     tokenizer = AutoTokenizer.from_pretrained(stage.model)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
