@@ -1,11 +1,11 @@
-"""Pictures of a training, drawn as the other report's are (`pictures`): the course of each stage, and validation."""
+"""Pictures of a training, drawn as all pictures are (`drawing`): the course of each stage, and validation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.pictures import FILL, STYLE, as_svg, headed, new_figure
+from pipelines.drawing import FILL, INK, as_svg, drawing, figure_of, headed, percent
 from pipelines.train_records import Metric, Score
 
 if TYPE_CHECKING:
@@ -17,10 +17,8 @@ _COLOURS = {"chosen": FILL["right"], "rejected": FILL["wrong"], "other": FILL["u
 
 def draw_curves(metrics: Sequence[Metric], scores: Sequence[Score]) -> dict[str, str]:
     """A picture a stage, by its name, and ``validation`` where there was one."""
-    import matplotlib as mpl
-
     pictures: dict[str, str] = {}
-    with mpl.rc_context(STYLE):
+    with drawing():
         for stage in dict.fromkeys(metric.stage for metric in metrics):
             own = [metric for metric in metrics if metric.stage == stage]
             pictures[stage] = as_svg(f"stage-{stage}", _stage(own), f"Curves of the stage {stage}")
@@ -30,7 +28,7 @@ def draw_curves(metrics: Sequence[Metric], scores: Sequence[Score]) -> dict[str,
 
 
 def _stage(metrics: Sequence[Metric]) -> Figure:
-    figure, axes = new_figure(3.2, columns=3)
+    figure, axes = figure_of(3.2, columns=3)
     logps: dict[str, list[float | None]] = {
         "chosen": [metric.chosen_logp for metric in metrics],
         "rejected": [metric.rejected_logp for metric in metrics],
@@ -55,12 +53,21 @@ def _lines(axes: Axes, steps: Sequence[int], lines: dict[str, list[float | None]
 
 
 def _validation(scores: Sequence[Score]) -> Figure:
-    figure, (axes,) = new_figure(0.45 * len(scores) + 1.2)
+    figure, (axes,) = figure_of(0.45 * len(scores) + 1.2)
     for row, score in enumerate(scores):
         share, low, high = score.interval
         reach = [[max(0.0, share - low)], [max(0.0, high - share)]]
-        axes.barh(row, share, height=0.6, color=_COLOURS["chosen"], xerr=reach, label=None if row else "right replies")
+        axes.barh(
+            row,
+            share,
+            height=0.6,
+            color=_COLOURS["chosen"],
+            xerr=reach,
+            ecolor=INK,
+            label=None if row else "right replies",
+        )
     axes.set_yticks(range(len(scores)), [score.candidate.name for score in scores])
     axes.set(ylim=(len(scores) - 0.5, -0.5), xlim=(0, 1), xlabel="share of replies, with its 95 % interval")
+    axes.xaxis.set_major_formatter(percent)
     headed(axes, "Validation")
     return figure

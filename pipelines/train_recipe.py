@@ -2,9 +2,11 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from pipelines.recipes import Critic, Problems, Recipe
+from critics.final_answer import Rule
+from pipelines.endpoints import Strict
+from pipelines.recipes import Problems, Recipe
 
 PAIRED = ("redi", "symmetric", "dpo", "simpo")
 """Objectives that learn from pairs; the others learn from right replies."""
@@ -19,11 +21,7 @@ _DEFAULTS: dict[str, dict[str, float]] = {
 }
 
 
-class _Part(BaseModel):
-    model_config = Recipe.model_config
-
-
-class TrainingData(_Part):
+class TrainingData(Strict):
     """What is learnt from: exactly one of ``run``, ``hub``, and ``sft`` and ``pairs`` with one of them or both.
 
     Attributes:
@@ -51,7 +49,7 @@ class TrainingData(_Part):
         return self
 
 
-class StageRecipe(_Part):
+class StageRecipe(Strict):
     """One stage of training. What is left out is as the papers tuned it for the objective.
 
     Attributes:
@@ -92,14 +90,26 @@ class StageRecipe(_Part):
         return self
 
 
-class LoraRecipe(_Part):
+class LoraRecipe(Strict):
     """Train a low-rank adapter of every linear layer but the head, in place of all weights; one through all stages."""
 
     rank: int = Field(default=16, gt=0)
     alpha: int = Field(default=32, gt=0)
 
 
-class Validation(_Part):
+class Grading(Strict):
+    """Who compares replies with the gold answers; as the ``rationales`` flow's critic."""
+
+    judge: Literal["math", "choice"] = "math"
+    answer: list[Rule] = Field(default=["boxed", "phrase"])
+    cut: list[str] = Field(default=[])
+    menu_letters: bool = True
+    workers: int = Field(default=2, gt=0)
+    timeout_s: float = Field(default=10, gt=0)
+    memory_mb: int = Field(default=2048, ge=512)
+
+
+class Validation(Strict):
     """How students are compared: on problems that are in no training row, and on no test set.
 
     Attributes:
@@ -115,14 +125,12 @@ class Validation(_Part):
     temperature: float = Field(default=0.0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=1024, gt=0)
-    critic: Critic = Critic()
+    critic: Grading = Grading()
 
     @model_validator(mode="after")
     def _check(self) -> "Validation":
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("samples of temperature 0 are all alike: give a temperature, or samples: 1")
-        if self.critic.judge == "vote":
-            raise ValueError("critic.judge: vote needs no gold answer, but validation does: use math or choice")
         return self
 
 

@@ -49,7 +49,8 @@ class Dropped:
     """A row that is not learnt from.
 
     Attributes:
-        where: The file and the row, or the problem's id.
+        stage: ``sft`` or ``pairs``.
+        where: The file and the row in it.
     """
 
     stage: str
@@ -136,16 +137,17 @@ def _row(
     """A row's tokens, prompt first, or why it is dropped."""
     from students.chat import encode
 
-    prompt, *completions = (_messages(row, name, where, key) for name in ("prompt", *sides))
+    name = "sft" if len(sides) == 1 else "pairs"
+    prompt, *completions = (_messages(row, side, where, key) for side in ("prompt", *sides))
     reason = _fault(completions)
     if reason is not None and run.recipe.dataset.broken == "error":
         raise UserError(where, key, f"{_MENDS[reason]}: mend the row, or say dataset.broken: drop")
     if reason is not None:
-        return Dropped("/".join(sides), where, reason, "")
+        return Dropped(name, where, reason, "")
     encoded = encode(tokenizer, prompt, completions)
     longest = len(encoded.prompt) + max(map(len, encoded.completions))
     if longest > run.longest:
-        return Dropped("/".join(sides), where, "too_long", f"{longest} tokens; at most {run.longest}")
+        return Dropped(name, where, "too_long", f"{longest} tokens; at most {run.longest}")
     return [encoded.prompt, *encoded.completions]
 
 
