@@ -7,7 +7,7 @@ from typing import Final
 
 from teachers.errors import LedgerError
 
-_APART_S: Final = 0.01
+_APART_S: Final = 0.03
 """Between two fsyncs: waking a thread for every reply would cost more than writing it."""
 
 

@@ -24,7 +24,6 @@ CREATE TABLE IF NOT EXISTS responses (
   canonical BLOB
 );
 CREATE INDEX IF NOT EXISTS responses_by_request ON responses (digest, first_sample);
-CREATE INDEX IF NOT EXISTS responses_by_run ON responses (run);
 CREATE TABLE IF NOT EXISTS claims (digest BLOB PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
 """
 _COLUMNS = """

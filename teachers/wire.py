@@ -136,16 +136,19 @@ def _tokens(usage: object) -> Tokens | None:
     completion = max(completion, _count(usage, "total_tokens") - prompt)
     if not prompt and not completion:
         return None
-    details = usage.get("prompt_tokens_details")
-    cached = min(_count(details, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens"), prompt)
-    written = _count(details, "cache_creation_tokens") or _count(details, "cache_write_tokens")
-    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    cached = written = 0
+    if isinstance(details := usage.get("prompt_tokens_details"), dict):
+        cached = _count(details, "cached_tokens")
+        written = _count(details, "cache_creation_tokens") or _count(details, "cache_write_tokens")
+    cached = min(cached or _count(usage, "prompt_cache_hit_tokens"), prompt)
+    thought = usage.get("completion_tokens_details")
+    reasoning = _count(thought, "reasoning_tokens") if isinstance(thought, dict) else 0
     return Tokens(prompt, completion, cached, min(written, prompt - cached), min(reasoning, completion))
 
 
-def _count(usage: object, key: str) -> int:
-    value = usage.get(key) if isinstance(usage, dict) else None
-    return max(value, 0) if isinstance(value, int) else 0
+def _count(usage: dict[str, Any], key: str) -> int:
+    value = usage.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _read_success(body: bytes) -> Reading:
