@@ -263,7 +263,25 @@ class Pairs(Strict):
     teachers: Literal["prefer_same", "same", "any"] = "prefer_same"
 
 
-class Rationales(Recipe):
+class AskingRecipe(Recipe):
+    """What the recipes of flows that ask models have.
+
+    Attributes:
+        budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
+        ledger: Where replies are kept: an SQLite file, by default ``ledger.sqlite`` beside the runs, or a PostgreSQL
+            database's address, without a password.
+    """
+
+    budget: Budget = Budget()
+    ledger: str | None = None
+
+    @property
+    def asked(self) -> Sequence[Endpoint]:
+        """All who are asked."""
+        raise NotImplementedError
+
+
+class Rationales(AskingRecipe):
     """A recipe of the ``rationales`` flow.
 
     Attributes:
@@ -271,9 +289,6 @@ class Rationales(Recipe):
         prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
         evaluation_sets: What must not be trained on.
-        budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
-        ledger: Where replies are kept: an SQLite file, by default ``ledger.sqlite`` beside the runs, or a PostgreSQL
-            database's address, without a password.
     """
 
     flow: Literal["rationales"]
@@ -288,8 +303,6 @@ class Rationales(Recipe):
     evaluation_sets: list[EvaluationSet] = Field(default=[])
     filters: Filters = Filters()
     privacy: Privacy = Privacy()
-    budget: Budget = Budget()
-    ledger: str | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -26,12 +26,11 @@ def ask_teachers(run: Run) -> Asked:
 def fill(run: Run, problems: Problems, number: int) -> Asked:
     """Fill the ledger for `number` problems, read once for every teacher; raises as `asking_session.ask` does."""
     teachers = run.recipe.teacher
-    jobs = {teacher.label: partial(_ask_teacher, index, teacher, problems) for index, teacher in enumerate(teachers)}
+    jobs = {teacher.label: partial(_ask_teacher, run, index, teacher, problems) for index, teacher in enumerate(teachers)}
     return ask(run, jobs, teachers, "asking", number * len(teachers))
 
 
-async def _ask_teacher(index: int, teacher: Teacher, problems: Problems, session: Session) -> Tally:
-    run = session.run
+async def _ask_teacher(run: Run, index: int, teacher: Teacher, problems: Problems, session: Session) -> Tally:
     if teacher.batch:
         key, show, meter = session.keys[teacher.label], session.show(teacher.label), session.meter(teacher)
 
