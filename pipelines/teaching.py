@@ -26,7 +26,9 @@ def ask_teachers(run: Run) -> Asked:
 def fill(run: Run, problems: Problems, number: int) -> Asked:
     """Fill the ledger for `number` problems, read once for every teacher; raises as `asking_session.ask` does."""
     teachers = run.recipe.teacher
-    jobs = {teacher.label: partial(_ask_teacher, run, index, teacher, problems) for index, teacher in enumerate(teachers)}
+    jobs = {
+        teacher.label: partial(_ask_teacher, run, index, teacher, problems) for index, teacher in enumerate(teachers)
+    }
     return ask(run, jobs, teachers, "asking", number * len(teachers))
 
 
