@@ -1,7 +1,7 @@
 """A model as judge of an agent's turns and dialogues: which of two serves the customer better, asked in both orders.
 
-What is judged stands behind a fence (`critics.fence`). An opinion that flips with the order is none (Zheng et al., arXiv
-2306.05685, section 3.4); that neither is better is an opinion, too, where both orders say so.
+What is judged stands behind a fence (`critics.fence`). An opinion that flips with the order is none (Zheng et al.,
+arXiv 2306.05685, section 3.4); that neither is better is an opinion, too, where both orders say so.
 """
 
 from collections.abc import Sequence

@@ -114,7 +114,7 @@ Job = Callable[[Session], Awaitable[Tally]]
 """Asks for all that one is to be asked."""
 
 
-def ask(run: AskingRun, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int) -> Asked:
+def ask(run: AskingRun, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int | None) -> Asked:
     """Fill the ledger.
 
     Args:
@@ -122,7 +122,7 @@ def ask(run: AskingRun, jobs: Mapping[str, Job], asked: Sequence[Endpoint], titl
         jobs: By label; one may ask all the others, too.
         asked: Those who are asked.
         title: What the progress is called.
-        number: How many requests will be looked at.
+        number: How many requests will be looked at; ``None`` where replies decide.
 
     Raises:
         UserError: A key, a model or an address is wrong, or the disk is full.
@@ -138,7 +138,12 @@ def ask(run: AskingRun, jobs: Mapping[str, Job], asked: Sequence[Endpoint], titl
 
 
 def _fill(
-    run: AskingRun, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int, orphaned: int | None
+    run: AskingRun,
+    jobs: Mapping[str, Job],
+    asked: Sequence[Endpoint],
+    title: str,
+    number: int | None,
+    orphaned: int | None,
 ) -> Asked:
     try:
         return uvloop.run(_ask_all(run, jobs, asked, title, number, orphaned))
@@ -151,7 +156,12 @@ def _fill(
 
 
 async def _ask_all(
-    run: AskingRun, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int, orphaned: int | None
+    run: AskingRun,
+    jobs: Mapping[str, Job],
+    asked: Sequence[Endpoint],
+    title: str,
+    number: int | None,
+    orphaned: int | None,
 ) -> Asked:
     stop = asyncio.Event()
     stop_on_signals(stop, Policy().drain_s)

@@ -22,7 +22,7 @@ def completion(
         body: The request.
         truncated: Break off in the middle, of the thoughts where they are told apart.
         style: Answer ``{"working": …, "total": …}``: as it is, in a fence after some prose, or broken until somebody
-            asks again; ``judge`` gives its opinion (`practice_judge`); ``world`` plays whoever the model is called after
+            asks again; ``judge`` gives its opinion (`practice_judge`); ``world`` plays who the model is called after
             (`practice_world`); ``None`` answers in prose.
         reasoning: The field to think in, as endpoints call it; ``None`` thinks aloud.
     """

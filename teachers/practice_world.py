@@ -1,9 +1,9 @@
 """The practice teacher as a small world in which everybody talks and the truth is known.
 
-Who it is follows from the model's name: ``customer…``, ``teacher…``, ``judge…``, and any other is a student. A customer
-has one of the issues below; the agent's second turn handles it, and it is handled right where the issue's rule is named.
+Who it is follows from the model's name: ``customer…``, ``teacher…``, ``judge…``, and any other is a student. A
+customer has one of the issues below; the agent's second turn handles it, right where it names the issue's rule.
 
-- The teacher knows all rules. Its first strategy for a failure is vague or careless now and then, a mended one is right.
+- The teacher knows all rules. Its first strategy for a failure is vague or careless now and then, a mended one right.
 - A student knows some rules by itself (which ones, its name decides). Of the others it names one only where a strategy
   in its prompt does. A strategy that speaks of ``whatever the customer wants`` makes it promise store credit at every
   issue whose rule that strategy does not name. Now and then it forgets what it knows.
