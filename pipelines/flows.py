@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.critic_recipes import CriticReport, TrainCritic
 from pipelines.recipes import Rationales, Recipe
 from pipelines.run_folder import RunFolder
+from pipelines.strategy_recipes import Strategies
 from pipelines.train_recipe import Train
 
 
@@ -54,4 +55,8 @@ def flow_of(recipe: Recipe) -> Flow:
             from pipelines import train_preparing, train_summary, training
 
             return Flow(train_preparing.prepare, training.train, training.complete, train_summary.as_text)
+        case Strategies():
+            from pipelines import strategies, strategy_runs, strategy_summary
+
+            return Flow(strategy_runs.prepare, strategies.strategies, strategies.complete, strategy_summary.as_text)
     raise AssertionError(f"no flow for {recipe.flow}")

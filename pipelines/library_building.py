@@ -15,7 +15,7 @@ from critics.strategy import Dialogue, Strategy, Turn, content_id
 from critics.strategy_index import StrategyIndex, situation
 from pipelines.answers import Answers
 from pipelines.coaching import Coach, Draft, Failure, Seen
-from pipelines.gating import Gatekeeper, Gated, candidate_of, pool_of
+from pipelines.gating import Gated, Gatekeeper, candidate_of, pool_of
 from pipelines.strategy_recipes import Retrieval
 from pipelines.strategy_runs import StrategyRun
 from pipelines.talking import Guidance, Stage, Turns, nothing

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pipelines.critic_recipes import CriticReport, TrainCritic
 from pipelines.errors import UserError
 from pipelines.recipes import Rationales, Recipe
+from pipelines.strategy_recipes import Strategies
 from pipelines.train_recipe import Train
 
 MODELS: dict[str, type[Recipe]] = {
@@ -20,6 +21,7 @@ MODELS: dict[str, type[Recipe]] = {
     "train-critic": TrainCritic,
     "critic-report": CriticReport,
     "train": Train,
+    "strategies": Strategies,
 }
 """The recipe of each flow."""
 

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from critics.sentence_encoder import Remembering, SentenceEncoder
 from critics.errors import CriticError
+from critics.sentence_encoder import Remembering, SentenceEncoder
 from pipelines.answers import Answers, Stopped
 from pipelines.asking_session import Asked, Session, ask
 from pipelines.errors import UserError

@@ -31,6 +31,8 @@ class ScoreRow:
     """How often a student is as good as its teacher under one condition.
 
     Attributes:
+        level: ``turns`` or ``dialogues``.
+        condition: A `Condition`.
         mean: Of the `judged`; ``None`` where nothing was judged. The interval is Wilson's, of 95 %.
         wins: Better than without a library, of the same points or customers; `losses`, worse.
         p: One-sided sign test of these.
@@ -38,8 +40,8 @@ class ScoreRow:
 
     student: str
     business: str
-    level: Literal["turns", "dialogues"]
-    condition: Condition
+    level: str
+    condition: str
     judged: int
     unjudged: int
     mean: float | None
@@ -189,11 +191,19 @@ def _row(
     without: Judged,
 ) -> ScoreRow:
     score, paired = share(judged), paired_scores(without, judged)
-    unjudged = sum(one is None for one in judged)
-    ends = (score.mean, score.low, score.high) if score else (None, None, None)
-    number = score.n if score else 0
     return ScoreRow(
-        student, business, level, condition, number, unjudged, *ends, paired.wins, paired.losses, round(paired.p, 6)
+        student=student,
+        business=business,
+        level=level,
+        condition=condition,
+        judged=score.n if score else 0,
+        unjudged=sum(one is None for one in judged),
+        mean=score.mean if score else None,
+        low=score.low if score else None,
+        high=score.high if score else None,
+        wins=paired.wins,
+        losses=paired.losses,
+        p=round(paired.p, 6),
     )
 
 

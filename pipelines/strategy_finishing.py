@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -144,8 +144,6 @@ def _write_library(run: StrategyRun, built: Built) -> None:
 
 
 def _based_on(later: Strategy) -> Strategy:
-    from dataclasses import replace
-
     return replace(later, version=later.version - 1)
 
 
@@ -183,12 +181,18 @@ def _dialogue_row(one: Any) -> DialogueRow:
 def _gate_row(one: Gated) -> GateRow:
     helps, pool = one.helps, one.pool
     return GateRow(
-        one.strategy.id,
-        one.decision,
-        *asdict(helps).values(),
-        round(helps.p, 6),
-        *asdict(pool).values(),
-        round(pool.p_harm, 6),
+        id=one.strategy.id,
+        decision=one.decision,
+        helps_wins=helps.wins,
+        helps_losses=helps.losses,
+        helps_ties=helps.ties,
+        helps_unjudged=helps.unjudged,
+        helps_p=round(helps.p, 6),
+        pool_wins=pool.wins,
+        pool_losses=pool.losses,
+        pool_ties=pool.ties,
+        pool_unjudged=pool.unjudged,
+        pool_p_harm=round(pool.p_harm, 6),
     )
 
 
