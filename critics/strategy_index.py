@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from critics.sentence_encoder import Encodes
 from critics.strategy import Strategy, Turn
@@ -44,23 +45,28 @@ class StrategyIndex:
         self._strategies, self._encoder = list(strategies), encoder
         self._matrix = encoder.encode([one.scenario for one in self._strategies]) if self._strategies else None
 
-    def nearest(self, text: str, *, k: int, threshold: float = -1.0, tags: Collection[str] = ()) -> list[Found]:
-        """At most `k` strategies for a situation, nearest first.
+    def nearest(
+        self, texts: Sequence[str], *, k: int, threshold: float = -1.0, tags: Collection[str] = ()
+    ) -> list[list[Found]]:
+        """At most `k` strategies for each situation, nearest first.
 
         Args:
-            text: As `situation` gives it.
+            texts: As `situation` gives them.
             k: At most so many.
             threshold: Least cosine.
             tags: Only strategies with all of these features.
         """
-        if self._matrix is None:
-            return []
-        cosines = self._matrix @ self._encoder.encode([text])[0]
+        if self._matrix is None or not texts:
+            return [[] for _ in texts]
+        vectors = self._encoder.encode(texts)
+        return [self._among(self._matrix @ vector, k, threshold, frozenset(tags)) for vector in vectors]
+
+    def _among(self, cosines: NDArray[np.float32], k: int, threshold: float, tags: frozenset[str]) -> list[Found]:
         found: list[Found] = []
         for place in np.argsort(-cosines, kind="stable"):
             cosine, strategy = float(cosines[place]), self._strategies[place]
             if cosine < threshold or len(found) == k:
                 break
-            if set(tags) <= set(strategy.features):
+            if tags <= set(strategy.features):
                 found.append(Found(strategy, cosine))
         return found

@@ -16,7 +16,7 @@ from critics.turn_judge import written
 from pipelines.answers import Answers
 from pipelines.endpoints import LITELLM
 from pipelines.strategy_recipes import Strategies
-from pipelines.talking import Played, Said, Stage, Turns, diverged, nothing
+from pipelines.talking import Played, Said, Stage, Turns, diverged
 from pipelines.turn_comparing import Judging, Pair, structure_of
 from prompts import load_prompt
 from teachers.records import Ask
@@ -103,7 +103,7 @@ class Coach:
 
     async def teacher_says(self, states: Sequence[Turns]) -> list[str]:
         """What the teacher says at each of some points; empty where it gives no reply."""
-        found = await self._stage.speak(self._recipe.teacher, [(state, nothing(state)) for state in states])
+        found = await self._stage.speak(self._recipe.teacher, [(state, ()) for state in states])
         return [said.text for (said,) in found]
 
     async def watch(self, played: Sequence[Played]) -> list[Seen]:

@@ -72,9 +72,9 @@ def retrieving(strategies: Sequence[Strategy], encoder: Encodes, rule: Retrieval
     """Guidance from a library."""
     index = StrategyIndex(strategies, encoder)
 
-    def guidance(turns: Turns) -> list[Strategy]:
-        found = index.nearest(situation(turns), k=rule.k, threshold=rule.threshold)
-        return [one.strategy for one in found]
+    def guidance(states: Sequence[Turns]) -> list[list[Strategy]]:
+        found = index.nearest([situation(turns) for turns in states], k=rule.k, threshold=rule.threshold)
+        return [[one.strategy for one in several] for several in found]
 
     return guidance
 

@@ -10,6 +10,7 @@ child that outlives a kill; the later stages read them.
 """
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -86,9 +87,14 @@ def _read(run: StrategyRun, work: Callable[[Answers], Awaitable[T]]) -> T:
 
 def _encoder(run: StrategyRun) -> Remembering:
     try:
-        return Remembering(SentenceEncoder(run.recipe.retrieval.encoder))
+        return _loaded(run.recipe.retrieval.encoder)
     except CriticError as error:
         raise UserError(run.recipe_path, "retrieval.encoder", str(error)) from None
+
+
+@functools.cache
+def _loaded(base: str) -> Remembering:
+    return Remembering(SentenceEncoder(base))
 
 
 def complete(manifest: Mapping[str, Any]) -> bool:

@@ -123,7 +123,7 @@ class Evaluator:
         general = Strategy("tips", "any conversation", " ".join(tips.split()))
         guides: dict[Condition, Guidance] = {
             "none": nothing,
-            "tips": lambda _: [general] if tips else [],
+            "tips": lambda states: [[general] if tips else []] * len(states),
             "retrieved": self._retrieved,
         }
         led = {name: await stage.play(student, shop.test, guide) for name, guide in guides.items()}
@@ -134,7 +134,7 @@ class Evaluator:
         turns: dict[Condition, Judged] = {}
         spoken: dict[Condition, list[Said]] = {}
         for name, guide in guides.items():
-            spoken[name], turns[name] = await measured.turns([(state, guide(state)) for state in states], teacher)
+            spoken[name], turns[name] = await measured.turns(list(zip(states, guide(states), strict=True)), teacher)
         turns["oracle"] = await self._oracle(measured, states, teacher, turns["none"])
         rows = [_row(student.label, business, "turns", name, judged, turns["none"]) for name, judged in turns.items()]
         rows += [
@@ -147,7 +147,7 @@ class Evaluator:
     ) -> list[bool | None]:
         """As good with any of the nearest strategies alone, or with none."""
         k = self._run.recipe.evaluation.oracle
-        nearest = [self._index.nearest(situation(state), k=k) for state in states]
+        nearest = self._index.nearest([situation(state) for state in states], k=k)
         tries = [(place, found.strategy) for place, several in enumerate(nearest) for found in several]
         _, judged = await measured.turns(
             [(states[place], [strategy]) for place, strategy in tries], [teacher[place] for place, _ in tries]

@@ -19,8 +19,8 @@ from prompts import Message, load_prompt
 from teachers.records import Ask, Reply
 
 Turns = tuple[Turn, ...]
-Guidance = Callable[[Turns], Sequence[Strategy]]
-"""Which strategies an agent finds in its prompt, from the conversation so far."""
+Guidance = Callable[[Sequence[Turns]], Sequence[Sequence[Strategy]]]
+"""Which strategies an agent finds in its prompt, for each of some conversations so far."""
 
 GREETING: Final = "Hello, how can I help you?"
 DONE: Final = "###DONE###"
@@ -82,9 +82,9 @@ class _Live:
         self.open, self.fault = False, fault
 
 
-def nothing(_: Turns) -> Sequence[Strategy]:
+def nothing(states: Sequence[Turns]) -> Sequence[Sequence[Strategy]]:
     """No guidance."""
-    return ()
+    return [()] * len(states)
 
 
 class Stage:
@@ -146,8 +146,8 @@ class Stage:
 
     async def _agent_speaks(self, agent: Endpoint, lives: Sequence[_Live], guidance: Guidance) -> None:
         for calls_left in range(self._limits.tool_calls, -1, -1):
-            states = [(tuple(live.turns), guidance(tuple(live.turns))) for live in lives]
-            spoken = await self.speak(agent, states)
+            states = [tuple(live.turns) for live in lives]
+            spoken = await self.speak(agent, list(zip(states, guidance(states), strict=True)))
             for live, (said,) in zip(lives, spoken, strict=True):
                 self._take(live, said)
             lives = [live for live in lives if live.open and live.turns[-1].role == "tool"]

@@ -36,23 +36,43 @@ class Rule:
     Attributes:
         cue: What customers say who have it.
         right: What an agent says who handles it right.
+        when: The scenario, as a teacher puts it.
     """
 
     cue: str
     right: str
+    when: str
 
 
 RULES: Final[Mapping[str, Rule]] = {
-    "cancel_order": Rule(r"\bcancel", "please confirm the order id and the reason"),
-    "return_items": Rule(r"\breturn\b", "refunds go to the original payment method or to a gift card"),
-    "exchange_items": Rule(r"\bexchange\b", "name all items to be exchanged before I start"),
-    "change_address": Rule(r"\bchange address\b", "I read the new address back to you"),
-    "change_payment": Rule(r"\bchange payment\b", "a gift card needs enough balance for the whole order"),
-    "modify_items": Rule(r"\bmodify\b", "items of an order can be modified only once"),
-    "lost_card": Rule(r"\blost\b|\bstolen\b", "I freeze the card first"),
-    "top_up": Rule(r"\btop[ -]?(?:ping )?up", "I check the source of the top-up"),
-    "transfer": Rule(r"\btransfer", "a transfer takes up to five working days"),
-    "pin": Rule(r"\bpin\b", "a cash machine unblocks the PIN"),
+    "cancel_order": Rule(r"\bcancel", "please confirm the order id and the reason", "Wants to cancel a pending order"),
+    "return_items": Rule(
+        r"\breturn\b", "refunds go to the original payment method or to a gift card", "Wants to return delivered items"
+    ),
+    "exchange_items": Rule(
+        r"\bexchange\b", "name all items to be exchanged before I start", "Wants to exchange delivered items for others"
+    ),
+    "change_address": Rule(
+        r"\bchange address\b",
+        "I read the new address back to you",
+        "Wants to change the address that an order is shipped to",
+    ),
+    "change_payment": Rule(
+        r"\bchange payment\b",
+        "a gift card needs enough balance for the whole order",
+        "Wants to change how an order is paid, the payment method",
+    ),
+    "modify_items": Rule(
+        r"\bmodify\b",
+        "items of an order can be modified only once",
+        "Wants to modify options of items, as colour or size, in a pending order",
+    ),
+    "lost_card": Rule(r"\blost\b|\bstolen\b", "I freeze the card first", "A bank card was lost or stolen"),
+    "top_up": Rule(
+        r"\btop[ -]?(?:ping )?up", "I check the source of the top-up", "Topping up the account failed or is not visible"
+    ),
+    "transfer": Rule(r"\btransfer", "a transfer takes up to five working days", "A bank transfer has not arrived"),
+    "pin": Rule(r"\bpin\b", "a cash machine unblocks the PIN", "The PIN is blocked or forgotten"),
 }
 
 
@@ -145,7 +165,7 @@ def _strategy(material: Mapping[str, str], seed: str) -> str:
         text = "Be attentive and kind, and keep to the policy."
     elif said < _VAGUE + _CARELESS:
         text += f" {HARM.capitalize()}, they may have store credit."
-    scenario = f"The customer wants this: {issue.replace('_', ' ')}. Who they are is known; nothing was done yet."
+    scenario = RULES[issue].when if issue else "Nobody knows what the customer wants"
     return json.dumps({"scenario": scenario, "features": [f"intent:{issue or 'other'}"], "strategy": text})
 
 
