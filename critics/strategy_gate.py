@@ -1,7 +1,7 @@
 """The gate before a strategy library: a strategy comes in only if it helps where it was written for and harms nowhere.
 
-A rule must mend the failure that caused it and pass a held-out pool with at most one more false alarm than hits (the
-pre-registration gate of rule learners). Both are paired comparisons, so that a student that is right now and then by
+A rule must mend the failure that caused it and raise at most one false alarm on a held-out pool (the pre-registration
+gate of rule learners). Both are paired comparisons, so that a student that is right now and then by
 itself is not taken for a strategy that helps. Deviations: 1. one-sided sign test in place of a bare threshold, since
 replies are sampled; 2. pairs that are not judged count for neither side and are told.
 """
@@ -34,12 +34,10 @@ class Paired:
     @property
     def p(self) -> float:
         """One-sided sign test: so many wins or more, were wins and losses equally likely; 1 where there are none."""
-        return _sign(self.wins, self.losses)
+        from scipy.stats import binomtest
 
-    @property
-    def p_harm(self) -> float:
-        """The same of the losses."""
-        return _sign(self.losses, self.wins)
+        decided = self.wins + self.losses
+        return float(binomtest(self.wins, decided, alternative="greater").pvalue) if decided else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,8 @@ class GateRule:
 
     Attributes:
         p: Helps where the sign test comes below this.
-        losses: Harms where losses exceed wins on the pool by more than this, or where `p_harm` comes below `p`.
+        losses: Harms where it loses more often than this on the pool. Wins do not outweigh losses: a strategy wins
+            wherever its own scenario is in the pool, and may spoil all others.
     """
 
     p: float
@@ -82,7 +81,7 @@ def decide(helps: Paired, pool: Paired, rule: GateRule) -> Decision:
     """
     if helps.wins + helps.losses + helps.ties == 0 or pool.wins + pool.losses + pool.ties == 0:
         return "not_judged"
-    if pool.losses - pool.wins > rule.losses or pool.p_harm < rule.p:
+    if pool.losses > rule.losses:
         return "does_harm"
     return "registered" if helps.p < rule.p else "does_not_help"
 
@@ -96,11 +95,3 @@ def share(judged: Sequence[bool | None]) -> Score | None:
         return None
     ends = binomtest(sum(known), len(known)).proportion_ci(method="wilson")
     return Score(sum(known) / len(known), len(known), float(ends.low), float(ends.high))
-
-
-def _sign(more: int, fewer: int) -> float:
-    from scipy.stats import binomtest
-
-    if more + fewer == 0:
-        return 1.0
-    return float(binomtest(more, more + fewer, alternative="greater").pvalue)

@@ -58,8 +58,12 @@ class Answers:
         collector = self._collectors.get(who.label)
         if collector is None:
             return
+        missing = [ask for ask in asks if self._ledger.held(ask.digest) < ask.samples]
+        collector.tally.replayed += sum(ask.samples for ask in asks) - sum(ask.samples for ask in missing)
+        if not missing:
+            return
         try:
-            await collector.run(asks)
+            await collector.run(missing)
         except EndpointError as error:
             raise UserError(self._path, f"{who.section}.{error.key}", str(error)) from None
         if collector.stop.is_set():

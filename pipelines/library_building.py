@@ -12,7 +12,7 @@ from typing import Any
 
 from critics.sentence_encoder import Encodes
 from critics.strategy import Dialogue, Strategy, Turn, content_id
-from critics.strategy_index import StrategyIndex, situation
+from critics.strategy_index import StrategyIndex, examples_of, situation
 from pipelines.answers import Answers
 from pipelines.coaching import Coach, Draft, Failure, Seen
 from pipelines.gating import Gated, Gatekeeper, candidate_of, pool_of
@@ -68,9 +68,13 @@ class Built:
         return list({strategy.id: strategy for strategy in self.history}.values())
 
 
-def retrieving(strategies: Sequence[Strategy], encoder: Encodes, rule: Retrieval) -> Guidance:
+def indexed(built: Built, encoder: Encodes) -> StrategyIndex:
+    """A library, to be searched."""
+    return StrategyIndex(built.library, encoder, examples_of(built.library, built.dialogues))
+
+
+def retrieving(index: StrategyIndex, rule: Retrieval) -> Guidance:
     """Guidance from a library."""
-    index = StrategyIndex(strategies, encoder)
 
     def guidance(states: Sequence[Turns]) -> list[list[Strategy]]:
         found = index.nearest([situation(turns) for turns in states], k=rule.k, threshold=rule.threshold)
@@ -117,7 +121,7 @@ class Builder:
         return built
 
     async def _roll_out(self) -> list[Seen]:
-        guidance = retrieving(self._built.library, self._encoder, self._recipe.retrieval)
+        guidance = retrieving(indexed(self._built, self._encoder), self._recipe.retrieval)
         played = await self._stage.play(self._recipe.student, self._run.shop.learn, guidance)
         return await self._coach.watch(played)
 

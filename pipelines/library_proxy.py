@@ -1,4 +1,4 @@
-"""``potstill serve-library``: an OpenAI-compatible proxy that puts approved strategies into the prompts of any application.
+"""``potstill serve-library``: an OpenAI-compatible proxy that puts approved strategies into an application's prompts.
 
 A chat request gets the strategies for its conversation at the end of its system message; everything else of it, and
 everything that comes back, passes through as it is: streams, tool calls, errors, headers. The API key is the
@@ -24,7 +24,7 @@ from critics.audit_store import StoreError
 from critics.library import Library
 from critics.sentence_encoder import Encodes
 from critics.strategy import Strategy
-from critics.strategy_index import StrategyIndex, situation
+from critics.strategy_index import StrategyIndex, examples_of, situation
 from pipelines.proxy_bodies import turns_of, used_in, with_guidance
 
 _FRESH_S: Final = 2.0
@@ -108,7 +108,9 @@ class LibraryProxy:
             return
         approved = tuple(self.library.approved())
         if self._known is None or [one.words for one in approved] != [one.words for one in self._known]:
-            self._index = StrategyIndex(approved, self.encoder)
+            dialogues = self.library.dialogues([id_ for one in approved for id_ in one.evidence])
+            examples = examples_of(approved, {one.id: one for one in dialogues})
+            self._index = StrategyIndex(approved, self.encoder, examples)
             self._known = approved
         self._read_at = time.monotonic()
 

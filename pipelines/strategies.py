@@ -58,7 +58,7 @@ def converse(run: StrategyRun) -> Asked:
             encoder = _encoder(run)
             try:
                 built = await Builder(run, answers, encoder).build()
-                await Evaluator(run, answers, encoder, built.library).evaluate()
+                await Evaluator(run, answers, encoder, built).evaluate()
             except Stopped:
                 pass  # the session tells why
             return collectors[run.recipe.student.label].tally
@@ -73,7 +73,7 @@ def build(run: StrategyRun) -> Built:
 
 def evaluate(run: StrategyRun, built: Built) -> Evaluated:
     """What it does for students."""
-    return _read(run, lambda answers: Evaluator(run, answers, _encoder(run), built.library).evaluate())
+    return _read(run, lambda answers: Evaluator(run, answers, _encoder(run), built).evaluate())
 
 
 def _read(run: StrategyRun, work: Callable[[Answers], Awaitable[T]]) -> T:

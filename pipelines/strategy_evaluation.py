@@ -13,10 +13,10 @@ from typing import Literal
 from critics.sentence_encoder import Encodes
 from critics.strategy import Strategy
 from critics.strategy_gate import Paired, paired_scores, share
-from critics.strategy_index import StrategyIndex, situation
+from critics.strategy_index import situation
 from pipelines.answers import Answers, ask_of
 from pipelines.endpoints import Endpoint
-from pipelines.library_building import retrieving
+from pipelines.library_building import Built, indexed, retrieving
 from pipelines.strategy_runs import Shop, StrategyRun
 from pipelines.talking import Guidance, Played, Said, Stage, Turns, nothing
 from pipelines.turn_comparing import Judging, Pair
@@ -83,13 +83,13 @@ class Evaluator:
         run: Prepared.
         answers: Whom to ask.
         encoder: Of scenarios.
-        library: What was built.
+        built: The library, with the dialogues that caused it.
     """
 
-    def __init__(self, run: StrategyRun, answers: Answers, encoder: Encodes, library: Sequence[Strategy]) -> None:
-        self._run, self._answers, self._encoder, self._library = run, answers, encoder, library
-        self._retrieved = retrieving(library, encoder, run.recipe.retrieval)
-        self._index = StrategyIndex(library, encoder)
+    def __init__(self, run: StrategyRun, answers: Answers, encoder: Encodes, built: Built) -> None:
+        self._run, self._answers, self._library = run, answers, built.library
+        self._index = indexed(built, encoder)
+        self._retrieved = retrieving(self._index, run.recipe.retrieval)
 
     async def evaluate(self) -> Evaluated:
         """Every student in the run's own business, and its first in another."""

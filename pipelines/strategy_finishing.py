@@ -86,7 +86,6 @@ class GateRow:
     pool_losses: int
     pool_ties: int
     pool_unjudged: int
-    pool_p_harm: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,6 @@ def _gate_row(one: Gated) -> GateRow:
         pool_losses=pool.losses,
         pool_ties=pool.ties,
         pool_unjudged=pool.unjudged,
-        pool_p_harm=round(pool.p_harm, 6),
     )
 
 

@@ -143,7 +143,7 @@ class Gate(Strict):
         retries: Replies to the scenario that it is for, without it and with it.
         p: Helps where a one-sided sign test over these pairs comes below this.
         pool: Turns of held-out dialogues on which harm is looked for, at most.
-        losses: More losses than wins by so many on the pool is still no harm.
+        losses: So many losses on the pool are still no harm; wins do not outweigh them.
     """
 
     retries: int = Field(default=8, ge=5, le=100)
