@@ -11,6 +11,7 @@ import asyncio
 import sys
 import tempfile
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import yaml
@@ -34,21 +35,22 @@ STUDENT = "student-a"
 
 
 def main() -> None:
+    """Run and print."""
     if not DATA.is_dir():
         sys.exit(f"needs {DATA}")
     url, each = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 50
     with tempfile.TemporaryDirectory() as folder:
-        run = prepared(Path(folder), url, each)
-        planted = plant(run, each)
+        run = _prepared(Path(folder), url, each)
+        planted = _plant(run, each)
         with opened(run):
-            found = gated(run, planted)
+            found = _gated(run, planted)
     for kind in ("useful", "useless", "harmful"):
         decisions = Counter(one.decision for one, (name, _) in zip(found, planted, strict=True) if name == kind)
         told = ", ".join(f"{count} {decision}" for decision, count in decisions.most_common())
         print(f"{kind:<8} {decisions.total()}: {told}")
 
 
-def prepared(folder: Path, url: str, each: int) -> StrategyRun:
+def _prepared(folder: Path, url: str, each: int) -> StrategyRun:
     endpoint = {"base_url": url, "price": "unmetered", "window": 32}
     recipe = {
         "flow": "strategies",
@@ -65,7 +67,7 @@ def prepared(folder: Path, url: str, each: int) -> StrategyRun:
     return prepare(loaded, path, folder)
 
 
-def plant(run: StrategyRun, each: int) -> list[tuple[str, Candidate]]:
+def _plant(run: StrategyRun, each: int) -> list[tuple[str, Candidate]]:
     """Each for a customer whose issue the student does not know; three kinds for the same customers."""
     failing = []
     for caller in run.shop.learn:
@@ -92,7 +94,7 @@ def plant(run: StrategyRun, each: int) -> list[tuple[str, Candidate]]:
     return planted
 
 
-def gated(run: StrategyRun, planted: list[tuple[str, Candidate]]) -> list[Gated]:
+def _gated(run: StrategyRun, planted: list[tuple[str, Candidate]]) -> list[Gated]:
     candidates = [candidate for _, candidate in planted]
 
     async def decide(answers: Answers) -> list[Gated]:
@@ -103,13 +105,12 @@ def gated(run: StrategyRun, planted: list[tuple[str, Candidate]]) -> list[Gated]
         return await Gatekeeper(recipe.gate, recipe.student, stage, judging, pool).judge(candidates)
 
     async def job(session: Session) -> Tally:
-        asked = run.recipe.asked
-        transports = [session.transport(one) for one in asked]
-        opened_ones = [await transport.__aenter__() for transport in transports]
-        collectors = {one.label: session.collector(one, at) for one, at in zip(asked, opened_ones, strict=True)}
-        await decide(Answers(session.ledger, collectors, run.recipe_path))
-        for transport in transports:
-            await transport.__aexit__(None, None, None)
+        async with AsyncExitStack() as stack:
+            collectors = {
+                one.label: session.collector(one, await stack.enter_async_context(session.transport(one)))
+                for one in run.recipe.asked
+            }
+            await decide(Answers(session.ledger, collectors, run.recipe_path))
         return collectors[run.recipe.student.label].tally
 
     ask(run, {run.recipe.student.label: job}, run.recipe.asked, "gate", None)

@@ -25,29 +25,30 @@ EXAMPLES, MANY, TIMED = 3, 10_000, 100
 
 
 def main() -> None:
+    """Run and print."""
     if not DATA.is_dir():
         sys.exit(f"needs {DATA}")
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 3080
-    train, test = rows("train"), rows("test")
+    train, test = _rows("train"), _rows("test")
     step = max(1, len(test) // most)
     queries = test[::step][:most]
     encoder = SentenceEncoder(BUNDLED)
     for examples in (0, EXAMPLES):
-        index = StrategyIndex(strategies(train, examples), encoder)
+        index = StrategyIndex(_strategies(train, examples), encoder)
         found = index.nearest([text for text, _ in queries], k=3)
         ranks = [[one.strategy.id for one in several] for several in found]
         top = [sum(intent in ids[:k] for ids, (_, intent) in zip(ranks, queries, strict=True)) for k in (1, 3)]
         shares = ", ".join(f"top-{k} {100 * hits / len(queries):.1f} %" for k, hits in zip((1, 3), top, strict=True))
         print(f"scenario = intent's name and {examples} queries: {shares} of {len(queries)} queries, 77 strategies")
-    timing(train, [text for text, _ in queries[:TIMED]], encoder)
+    _timing(train, [text for text, _ in queries[:TIMED]], encoder)
 
 
-def rows(split: str) -> list[tuple[str, str]]:
+def _rows(split: str) -> list[tuple[str, str]]:
     with gzip.open(DATA / f"{split}.csv.gz") as file:
         return [(row["text"], row["category"]) for row in csv.DictReader(io.TextIOWrapper(file, "utf-8"))]
 
 
-def strategies(train: list[tuple[str, str]], examples: int) -> list[Strategy]:
+def _strategies(train: list[tuple[str, str]], examples: int) -> list[Strategy]:
     by_intent: dict[str, list[str]] = {}
     for text, intent in train:
         by_intent.setdefault(intent, []).append(text)
@@ -57,13 +58,13 @@ def strategies(train: list[tuple[str, str]], examples: int) -> list[Strategy]:
     ]
 
 
-def timing(train: list[tuple[str, str]], queries: list[str], encoder: SentenceEncoder) -> None:
+def _timing(train: list[tuple[str, str]], queries: list[str], encoder: SentenceEncoder) -> None:
     many = [Strategy(f"s{place}", train[place % len(train)][0], "") for place in range(MANY)]
     index = StrategyIndex(many, encoder)
     index.nearest(queries[:5], k=3)
     for name, clock in (("wall clock", time.perf_counter), ("CPU", time.process_time)):
-        whole = timed(clock, lambda query: index.nearest([query], k=3), queries)
-        alone = timed(clock, lambda query: encoder.encode([query]), queries)
+        whole = _timed(clock, lambda query: index.nearest([query], k=3), queries)
+        alone = _timed(clock, lambda query: encoder.encode([query]), queries)
         p95 = sorted(whole)[int(0.95 * len(whole))]
         of_these = statistics.median(alone)
         print(
@@ -72,7 +73,7 @@ def timing(train: list[tuple[str, str]], queries: list[str], encoder: SentenceEn
         )
 
 
-def timed(clock: Callable[[], float], work: Callable[[str], object], queries: list[str]) -> list[float]:
+def _timed(clock: Callable[[], float], work: Callable[[str], object], queries: list[str]) -> list[float]:
     found = []
     for query in queries:
         started = clock()
