@@ -22,7 +22,7 @@ ISSUES = {
     "change_address": "For order #W3, change address to 4 Elm Street.",
     "pin": "Unblock the PIN of the card.",
 }
-PERSONAS = [f"Your name is {name} and your zip code is 8021{n}. You are busy." for n, name in enumerate("ABCDEF")]
+PERSONAS = [f"Your name is {name} and your zip code is 8021{n}. You are busy." for n, name in enumerate("ABCDE")]
 
 
 def write(folder: Path, url: str, **changes: Any) -> Path:
@@ -56,7 +56,7 @@ def score(manifest: dict[str, Any], student: str, level: str, condition: str) ->
 
 
 def test_a_library_is_learned_measured_and_made_again_for_nothing(serve: Serve, run_it: RunIt, tmp_path: Path) -> None:
-    recipe = write(tmp_path, serve("--json", "world"), budget={"requests": 400})
+    recipe = write(tmp_path, serve("--json", "world"), budget={"requests": 60})
     stopped = main(["run", str(recipe), "--out", str(tmp_path / "out")])
     assert stopped == 3
     first = run_it(recipe, "--set", "budget.requests=100000")
