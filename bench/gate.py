@@ -26,9 +26,9 @@ from pipelines.strategy_recipes import Strategies
 from pipelines.strategy_runs import StrategyRun, prepare
 from pipelines.talking import Stage, nothing
 from pipelines.turn_comparing import Judging
-from teachers.asking import Tally
 from teachers.ledgers import open_ledger
 from teachers.practice_world import HARM, RULES, issue_of, knows
+from teachers.tally import Tally
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "tau-bench"
 STUDENT = "student-a"

@@ -25,8 +25,8 @@ from pipelines.steps import Clock, Step, call
 from pipelines.strategy_evaluation import Evaluated, Evaluator
 from pipelines.strategy_finishing import Results, finish
 from pipelines.strategy_runs import StrategyRun
-from teachers.asking import Tally
 from teachers.ledgers import open_ledger
+from teachers.tally import Tally
 
 T = TypeVar("T")
 

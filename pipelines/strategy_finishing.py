@@ -20,9 +20,9 @@ from pipelines.strategy_report import card, report
 from pipelines.strategy_runs import PROMPTS, StrategyRun
 from pipelines.tables import TableWriter, write_text
 from prompts import load_prompt
-from teachers.asking import Tally
 from teachers.ledger_rows import LedgerLike
 from teachers.ledgers import open_ledger
+from teachers.tally import Tally
 
 LIBRARY = "strategies/library.sqlite"
 _TABLES = ("strategies/library", "strategies/dialogues", "strategies/gate", "strategies/returns", "evaluation")
