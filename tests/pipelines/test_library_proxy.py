@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -90,6 +91,15 @@ async def between(
             yield str(server.make_url("/v1")), proxy
 
 
+def tamper(library: Library) -> None:
+    """Change what was approved behind the library's back, as who can write its file."""
+    with sqlite3.connect(library.name) as db:
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute("UPDATE versions SET record = replace(record, 'the reason', 'a bribe')")
+    db.close()
+
+
 def chat(text: str, **more: Any) -> dict[str, Any]:
     messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": text}]
     return {"model": "m", "messages": messages, "tools": [{"type": "function"}], **more}
@@ -169,7 +179,7 @@ def test_retired_at_once_tampered_never_and_an_upstream_that_is_down(library: Li
             proxy._read_at = float("-inf")
             proxy.upstream = "http://127.0.0.1:9/v1"
             assert (await post(url, chat("Please cancel my order")))[0] == 502
-            library.verify = lambda head="": ["cut"]  # type: ignore[method-assign]
+            tamper(library)
             proxy._read_at = float("-inf")
             status, _, body = await post(url, chat("Please cancel my order"))
             assert (status, b"tampered" in body) == (503, True)

@@ -9,6 +9,10 @@ from prompts import PromptError, load_prompt
 
 ROOT = Path(__file__).parents[2]
 GO_BEFORE_A_DIALOGUE = {"act_as_agent", "guidance", "play_customer"}
+RECORDS = {
+    "tools": [{"name": "n", "description": "d"}],
+    "guidance": [{"id": "i", "scenario": "s", "strategy": "t"}],
+}
 SHIPPED = sorted(path.stem for path in (ROOT / "prompts").glob("*.md"))
 FRONT = "---\npurpose: p\nvariables: [question]\nanswer_format: a\n---\n"
 
@@ -23,7 +27,7 @@ def write(folder: Path, text: str) -> Path:
 def test_every_shipped_prompt_loads_and_renders(name: str) -> None:
     prompt = load_prompt(name)
     assert prompt.sha256 == hashlib.sha256(prompt.path.read_bytes()).hexdigest()
-    rendered = prompt.messages(dict.fromkeys(prompt.variables, "value"))
+    rendered = prompt.messages({**dict.fromkeys(prompt.variables, "value"), **RECORDS})
     assert rendered[-1]["role"] == ("system" if name in GO_BEFORE_A_DIALOGUE else "user")
     assert all(message["content"] == message["content"].strip() for message in rendered)
 
