@@ -78,7 +78,7 @@ class LibraryProxy:
             yield
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
-        return await self._forward(request, await request.read(), [], bytearray())
+        return await self._forward(request, await request.read(), [])
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
@@ -86,14 +86,8 @@ class LibraryProxy:
             found = await asyncio.to_thread(self._strategies, raw)
         except StoreError as error:
             return web.json_response({"error": {"message": f"no strategies can be served: {error}"}}, status=503)
-        ids = [one.id for one in found]
         body = with_guidance(raw, found, named=self.named) if found else raw
-        beginning = bytearray()
-        response = await self._forward(request, body, ids, beginning)
-        if ids and response.status == 200:
-            used = used_in(bytes(beginning), ids) if self.named else []
-            await asyncio.to_thread(self.library.count, ids, used)
-        return response
+        return await self._forward(request, body, [one.id for one in found])
 
     def _strategies(self, raw: bytes) -> list[Strategy]:
         self._refresh()
@@ -114,9 +108,7 @@ class LibraryProxy:
             self._known = approved
         self._read_at = time.monotonic()
 
-    async def _forward(
-        self, request: web.Request, body: bytes, ids: list[str], beginning: bytearray
-    ) -> web.StreamResponse:
+    async def _forward(self, request: web.Request, body: bytes, ids: Sequence[str]) -> web.StreamResponse:
         url = f"{self.upstream.rstrip('/')}{request.raw_path.removeprefix('/v1')}"
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
         session = request.app[_SESSION]
@@ -128,34 +120,41 @@ class LibraryProxy:
             message = f"the upstream cannot be reached: {type(error).__name__}"
             return web.json_response({"error": {"message": message}}, status=502)
         async with upstream:
-            return await _relay(request, upstream, ids, beginning)
+            return await self._relay(request, upstream, ids)
+
+    async def _relay(
+        self, request: web.Request, upstream: aiohttp.ClientResponse, ids: Sequence[str]
+    ) -> web.StreamResponse:
+        """Every chunk as it comes, so that streams stay streams; what was served is counted before the end is told."""
+        response = _begun(upstream, ids)
+        beginning = bytearray()
+        await response.prepare(request)
+        try:
+            async for chunk in upstream.content.iter_any():
+                beginning += chunk[: max(0, _BEGINNING - len(beginning))]
+                await response.write(chunk)
+        except aiohttp.ClientError:  # the upstream broke off: so does the reply, which must not look whole
+            if request.transport is not None:
+                request.transport.abort()
+            return response
+        if ids and upstream.status == 200:
+            used = used_in(bytes(beginning), ids) if self.named else []
+            await asyncio.to_thread(self.library.count, ids, used)
+        await response.write_eof()
+        return response
 
 
 _SESSION: Final = web.AppKey("session", aiohttp.ClientSession)
 
 
-async def _relay(
-    request: web.Request, upstream: aiohttp.ClientResponse, ids: Sequence[str], beginning: bytearray
-) -> web.StreamResponse:
-    """Every chunk as it comes, so that streams stay streams; `beginning` keeps the first ones."""
+def _begun(upstream: aiohttp.ClientResponse, ids: Sequence[str]) -> web.StreamResponse:
+    """The upstream's status and headers; the body comes in chunks, whatever its length, and ends when all is done."""
     response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
     for name, value in upstream.headers.items():
         if name.lower() not in _HOP:
             response.headers.add(name, value)
     if ids:
         response.headers[SERVED] = ",".join(ids)
-    if upstream.content_length is not None:
-        response.content_length = upstream.content_length
-    await response.prepare(request)
-    try:
-        async for chunk in upstream.content.iter_any():
-            beginning += chunk[: max(0, _BEGINNING - len(beginning))]
-            await response.write(chunk)
-    except aiohttp.ClientError:  # the upstream broke off: so does the reply, which must not look whole
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    await response.write_eof()
     return response
 
 
