@@ -4,6 +4,7 @@ What is judged stands behind a fence (`critics.fence`). An opinion that flips wi
 arXiv 2306.05685, section 3.4); that neither is better is an opinion, too, where both orders say so.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,9 @@ class TurnPreference(BaseModel):
     explanation: str
     better: Literal["first", "second", "neither"]
     consequential: bool
+
+
+_prompt = functools.cache(load_prompt)  # reading one takes longer than rendering it a hundred times
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def dialogue_messages(policy: str, first: Sequence[Turn], second: Sequence[Turn]
 
 def _messages(prompt: str, **texts: str) -> list[Message]:
     material = fence(**texts)
-    return load_prompt(prompt).messages({**material.blocks, "key": material.key})
+    return _prompt(prompt).messages({**material.blocks, "key": material.key})
 
 
 def compare(forward: TurnPreference | Silence, backward: TurnPreference | Silence) -> Comparison:

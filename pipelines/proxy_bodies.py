@@ -1,5 +1,6 @@
 """What the library's proxy reads in requests and replies, and the one thing that it changes: the system message."""
 
+import functools
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -8,6 +9,7 @@ from typing import Any, Final
 from critics.strategy import Strategy, Turn
 from prompts import load_prompt
 
+_prompt = functools.cache(load_prompt)
 _USED: Final = re.compile(r"\A\s*strategy:\s*\[?([\w-]+)", re.IGNORECASE)
 
 
@@ -23,7 +25,7 @@ def turns_of(raw: bytes) -> list[Turn]:
 def with_guidance(raw: bytes, strategies: Sequence[Strategy], *, named: bool) -> bytes:
     """A chat request with strategies at the end of its first system message, or in one of its own."""
     body = json.loads(raw)
-    guidance = load_prompt("guidance").messages({"guidance": strategies, "named": named})[0]["content"]
+    guidance = _prompt("guidance").messages({"guidance": strategies, "named": named})[0]["content"]
     messages = list(body["messages"])
     if messages[0]["role"] in ("system", "developer"):
         messages[0] = {**messages[0], "content": _appended(messages[0]["content"], guidance)}

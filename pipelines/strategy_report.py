@@ -38,7 +38,7 @@ FATES = {
     "pool": "the gate looks for harm on them",
     "test": "only the evaluation sees them",
 }
-_COLOURS = {"none": "#999999", "tips": "#d55e00", "retrieved": "#0072b2", "oracle": "#cccccc"}
+_COLOURS = {"none": "#999999", "tips": "#d55e00", "retrieved": "#0072b2", "oracle": "#999999"}
 _MARKS = {"none": "o", "tips": "s", "retrieved": "D", "oracle": "^"}
 
 
@@ -117,9 +117,8 @@ def _scores(rows: Sequence[ScoreRow]) -> str:
         axis.invert_yaxis()
         axis.set_xlim(0, 1.02)
         axis.xaxis.set_major_formatter(percent)
-        axis.set_title(f"{level} as good as the teacher's", pad=26)
-    if any(row.level == "turns" for row in rows):
-        headed(axes[0], "turns as good as the teacher's")
+        axis.set_title(f"{level} as good as the teacher's")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(CONDITIONS))
     return as_svg("scores", figure, "How often each student is as good as its teacher, under each condition")
 
 
