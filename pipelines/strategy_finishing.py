@@ -11,13 +11,21 @@ from typing import Any
 from critics.library import Library
 from critics.strategy import Strategy
 from pipelines.asking_session import Asked
-from pipelines.gating import Gated
 from pipelines.library_building import Built
 from pipelines.run_folder import MANIFEST, output_hashes, version
 from pipelines.spending import Usage, in_usd
 from pipelines.strategy_evaluation import Evaluated, ScoreRow
 from pipelines.strategy_report import card, report
 from pipelines.strategy_runs import PROMPTS, StrategyRun
+from pipelines.strategy_tables import (
+    DialogueRow,
+    GateRow,
+    LibraryRow,
+    ReturnRow,
+    dialogue_row,
+    gate_row,
+    library_row,
+)
 from pipelines.tables import TableWriter, write_text
 from prompts import load_prompt
 from teachers.ledger_rows import LedgerLike
@@ -39,83 +47,13 @@ class Results:
     times: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class LibraryRow:
-    """One strategy as a table has it: its current version in this run, still to be approved by people."""
-
-    id: str
-    version: int
-    scenario: str
-    strategy: str
-    features: list[str]
-    status: str
-    student: str
-    teacher: str
-    prompt_sha256: str
-    evidence: list[str]
-    before: float | None
-    before_n: int
-    after: float | None
-    after_n: int
-
-
-@dataclass(frozen=True, slots=True)
-class DialogueRow:
-    """One dialogue that a strategy refers to; `turns` is JSON, a list of role and text."""
-
-    id: str
-    student: str
-    turns: str
-    score: float | None
-    divergence: int | None
-    teacher_turn: str
-
-
-@dataclass(frozen=True, slots=True)
-class GateRow:
-    """One decision of the gate, with its counts."""
-
-    id: str
-    decision: str
-    helps_wins: int
-    helps_losses: int
-    helps_ties: int
-    helps_unjudged: int
-    helps_p: float
-    pool_wins: int
-    pool_losses: int
-    pool_ties: int
-    pool_unjudged: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReturnRow:
-    """What one strategy cost and brought.
-
-    Attributes:
-        made_tokens: Prompt and completion of all requests that it took, the judge's aside; those that a later
-            strategy was tried on the same words with are counted for both.
-        words: Its length, which every prompt pays that it is in.
-        advice: ``keep``, ``prune`` where it brought nothing on held-out turns, ``unmet`` where none called for it.
-    """
-
-    id: str
-    served: int
-    used: int
-    gained: int
-    made_tokens: int
-    made_usd: float
-    words: int
-    advice: str
-
-
 def finish(run: StrategyRun, results: Results) -> dict[str, Any]:
     """Write the library, the tables, ``README.md``, ``report.html`` and last the manifest."""
     _write_library(run, results.built)
     returns = _returns(run, results)
-    _write(run, "strategies/library", LibraryRow, [_library_row(one) for one in results.built.library])
-    _write(run, "strategies/dialogues", DialogueRow, [_dialogue_row(one) for one in results.built.dialogues.values()])
-    _write(run, "strategies/gate", GateRow, [_gate_row(one) for one in results.built.gated])
+    _write(run, "strategies/library", LibraryRow, [library_row(one) for one in results.built.library])
+    _write(run, "strategies/dialogues", DialogueRow, [dialogue_row(one) for one in results.built.dialogues.values()])
+    _write(run, "strategies/gate", GateRow, [gate_row(one) for one in results.built.gated])
     _write(run, "strategies/returns", ReturnRow, returns)
     _write(run, "evaluation", ScoreRow, results.evaluated.rows)
     manifest = _manifest(run, results)
@@ -150,48 +88,6 @@ def _write(run: StrategyRun, name: str, kind: type[Any], rows: Any) -> None:
     with TableWriter(run.table(name), kind) as table:
         for row in rows:
             table.write(row)
-
-
-def _library_row(one: Strategy) -> LibraryRow:
-    before, after = one.before, one.after
-    return LibraryRow(
-        one.id,
-        one.version,
-        one.scenario,
-        one.strategy,
-        list(one.features),
-        one.status,
-        one.student,
-        one.teacher,
-        one.prompt_sha256,
-        list(one.evidence),
-        before.mean if before else None,
-        before.n if before else 0,
-        after.mean if after else None,
-        after.n if after else 0,
-    )
-
-
-def _dialogue_row(one: Any) -> DialogueRow:
-    turns = json.dumps([[turn.role, turn.text] for turn in one.turns], ensure_ascii=False)
-    return DialogueRow(one.id, one.student, turns, one.score, one.divergence, one.teacher_turn)
-
-
-def _gate_row(one: Gated) -> GateRow:
-    helps, pool = one.helps, one.pool
-    return GateRow(
-        id=one.strategy.id,
-        decision=one.decision,
-        helps_wins=helps.wins,
-        helps_losses=helps.losses,
-        helps_ties=helps.ties,
-        helps_unjudged=helps.unjudged,
-        helps_p=round(helps.p, 6),
-        pool_wins=pool.wins,
-        pool_losses=pool.losses,
-        pool_ties=pool.ties,
-        pool_unjudged=pool.unjudged,
-    )
 
 
 def _returns(run: StrategyRun, results: Results) -> list[ReturnRow]:
