@@ -1,11 +1,11 @@
 """Teacher hacking in little: one student learns offline, the other online, and both are watched by an evaluation.
 
-    python bench/hacking.py FOLDER [--steps 1280] [--prompts 64] [--problems 300]
+    python bench/hacking.py BASE FOLDER [--steps 320] [--prompts 32] [--problems 200]
 
-A base student learns some word problems from their gold rationales. Then it is distilled from the embedded teacher
-twice: *offline* from one sample each of a few prompts, over and over; *online* from fresh samples of fresh prompts in
-every step (Tiapkin et al., arXiv 2502.02671). Checkpoints of both are scored by the ``evaluate`` flow, whose report is
-in FOLDER. Exit status 1 unless the alarm rings for the first and not for the second.
+BASE is a small Llama that solves some of the demo's word problems and shares the embedded teacher's tokenizer. It is
+distilled from the embedded teacher twice: *offline* from one sample each of a few prompts, over and over; *online* from
+fresh samples of fresh prompts in every step (Tiapkin et al., arXiv 2502.02671). Checkpoints of both are scored by the
+``evaluate`` flow, whose report is in FOLDER. Exit status 1 unless the alarm rings for the first and not for the second.
 """
 
 import argparse
@@ -18,15 +18,14 @@ from pathlib import Path
 
 import torch
 import yaml
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipelines.word_problems import DEMO, TRAINING, word_problem
-from students.pretrain import Settings, pretrain
+from pipelines.word_problems import DEMO, word_problem
 from teachers.tiny_model import PACKAGED, TinyModel
 
 ROOT = Path(__file__).resolve().parent.parent
-BATCH, RATE = 32, 5e-4
-BASE_STEPS, HELD_OUT, FRESH = 500, 1, 7  # and seeds of the streams of problems
+BATCH, RATE = 32, 1e-3
+HELD_OUT, FRESH = 1, 7  # seeds of streams of problems
 
 Pair = tuple[str, str]
 
@@ -34,32 +33,21 @@ Pair = tuple[str, str]
 def main() -> int:
     """Train, score, and say what rang."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=1280)
-    parser.add_argument("--prompts", type=int, default=64)
-    parser.add_argument("--problems", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=320)
+    parser.add_argument("--prompts", type=int, default=32)
+    parser.add_argument("--problems", type=int, default=200)
     args = parser.parse_args()
     torch.set_num_threads(1)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(PACKAGED)
     teacher = TinyModel()
-    base = make_base(tokenizer)
+    base = LlamaForCausalLM.from_pretrained(args.base, dtype=torch.float32).train()
     few = samples(teacher, tokenizer, DEMO, 0, args.prompts)
     fresh = (samples(teacher, tokenizer, FRESH, step * BATCH, BATCH) for step in itertools.count())
     distil(base, tokenizer, few_again(few), args.steps, args.folder / "offline")
     distil(base, tokenizer, fresh, args.steps, args.folder / "online")
     return watch(args.folder, args.problems)
-
-
-def make_base(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A student that gets some of the problems right."""
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=96, intermediate_size=256, num_hidden_layers=3, num_attention_heads=4,
-        max_position_embeddings=512, initializer_range=0.1, tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-    )  # fmt: skip
-    problems = (word_problem(TRAINING, index) for index in itertools.count())
-    pairs = (as_pair(tokenizer, problem.question, problem.rationale) for problem in problems)
-    return pretrain(pairs, tokenizer, config, Settings(BASE_STEPS, batch_size=64, learning_rate=3e-3))
 
 
 def as_pair(tokenizer: PreTrainedTokenizerFast, question: str, reply: str) -> Pair:

@@ -47,8 +47,8 @@ class Alarm:
     """Where a student stopped learning its task.
 
     Attributes:
-        kind: ``diverging``: golden rises while proxy falls. ``off_the_line``: golden rises away from the line of its
-            early checkpoints, whatever proxy does.
+        kind: ``diverging``: golden rises while proxy falls. ``off_the_line``: golden rises away from the line that led
+            down to its best, whatever proxy does.
         best: Step of the checkpoint to go back to.
         since: First step of the window in which it was seen.
         golden_rise: Mean rise of golden from the best checkpoint over the window.
@@ -89,7 +89,8 @@ def _at(curve: Sequence[Checkpoint], window: int) -> Alarm | None:
         return None
     fall = _proxy_fall(best, recent)
     diverging = fall is not None and all(_proxy_fall(best, [point]) > 0 for point in recent)  # type: ignore[operator]
-    if not diverging and not _off_the_line(before, recent):
+    learning = [point for point in before if point.step <= best.step]
+    if not diverging and not _off_the_line(learning, recent):
         return None
     kind: Literal["diverging", "off_the_line"] = "diverging" if diverging else "off_the_line"
     return Alarm(kind, best.step, recent[0].step, float(excess.mean()), fall, p)
@@ -116,10 +117,13 @@ def _log_golden(point: Checkpoint) -> float:
 
 
 def _off_the_line(before: Sequence[Checkpoint], recent: Sequence[Checkpoint]) -> bool:
-    """Whether every recent checkpoint lies above the prediction interval of the line through those before."""
+    """Whether every recent checkpoint lies above the prediction interval of the line down to the best one.
+
+    Where too few lead down to it there is no such line, and what rises from the best has never been on one.
+    """
     fitted = line(before)
-    if fitted is None:
-        return False
+    if fitted is None or fitted[0] >= 0:
+        return True
     slope, intercept = fitted
     steps = np.log([point.step for point in before])
     residuals = np.array([_log_golden(point) for point in before]) - (intercept + slope * steps)

@@ -36,6 +36,12 @@ def test_overtraining_is_told_without_a_teacher() -> None:
     assert (rung.kind, rung.best, rung.proxy_fall) == ("off_the_line", 800, None)
 
 
+def test_getting_worse_from_the_start_is_told() -> None:
+    rung = alarm(curve([0.47, 0.5, 0.54, 0.63, 0.63, 0.63, 0.7], [0.46, 0.5, 0.54, 0.63, 0.63, 0.62, 0.7]), window=3)
+    assert rung is not None
+    assert (rung.kind, rung.best) == ("off_the_line", 100)
+
+
 @pytest.mark.parametrize(
     ("golden", "proxy"),
     [
