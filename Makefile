@@ -31,6 +31,7 @@ $(VLLM_VENV)/ready:
 
 demo: setup
 	$(BIN)/potstill run recipes/demo.yaml
+	$(BIN)/potstill run recipes/demo-train.yaml
 
 check: setup
 	$(BIN)/ruff format --check
@@ -51,6 +52,6 @@ constraints:
 	{ echo "# Every version that passes; renew with: make constraints"; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.txt
 	touch .venv/ready
 
-# The embedded teacher's weights, made again from their seed.
+# The embedded models' weights, made again from their seeds.
 tiny-models: setup
 	$(BIN)/python -m pipelines.tiny_models

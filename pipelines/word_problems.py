@@ -146,7 +146,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "-": "subtract tens, then ones: {x} - {tens} = {p} and {p} - {ones} = {z}.",
     "*": "multiply tens, then ones: {tens} * {y} = {p} and {ones} * {y} = {q}, so {p} + {q} = {z}.",
 }
-_CAREFUL: Final = 0.9  # how often
+CAREFUL: Final = 0.9  # how often
 _FIRST: Final = ("First, ", "To begin, ", "")
 _NEXT: Final = ("Then ", "Next, ", "After that, ")
 
@@ -166,12 +166,12 @@ def _solve(steps: tuple[str, ...], numbers: dict[str, int]) -> list[tuple[int, s
     return equations
 
 
-def _say(random: Random, equation: tuple[int, str, int, int]) -> str:
-    """One equation as a sentence; most that a person would work out in two parts are."""
+def _say(random: Random, equation: tuple[int, str, int, int], careful: float) -> str:
+    """One equation as a sentence; one that a person would work out in two parts is, as often as ``careful`` says."""
     x, operator, y, z = equation
     tens, ones = divmod(x if operator == "*" else y, 10)
     tens *= 10
-    if operator in _PARTS and tens and ones and random.random() < _CAREFUL:
+    if operator in _PARTS and tens and ones and random.random() < careful:
         partial = tens * y if operator == "*" else _OPERATORS[operator](x, tens)
         return _PARTS[operator].format(x=x, y=y, z=z, tens=tens, ones=ones, p=partial, q=ones * y)
     return random.choice(_SAYINGS[operator]).format(x=x, y=y, z=z)
@@ -181,12 +181,14 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def word_problem(seed: int, index: int) -> WordProblem:
+def word_problem(seed: int, index: int, careful: float = CAREFUL) -> WordProblem:
     """Make one problem.
 
     Args:
         seed: Names the stream: `TRAINING`, `CARD`, `DEMO` or any other number.
         index: Position in the stream, from 0.
+        careful: How often the rationale works an equation out in two parts, tens and ones; question and answer do not
+            depend on it.
     """
     random = Random(f"{seed}:{index}")  # noqa: S311 - stories, not secrets
     kind = random.choice(_KINDS)
@@ -207,7 +209,7 @@ def word_problem(seed: int, index: int) -> WordProblem:
     sentences.append(random.choice(kind.asks))
     question = " ".join(sentences).format(**words, **numbers)
 
-    said = [_say(random, equation) for equation in equations]
+    said = [_say(random, equation, careful) for equation in equations]
     openings = [random.choice(_FIRST if len(said) > 1 else ("",))] + [random.choice(_NEXT) for _ in said[1:]]
     steps = [_capital(opening + saying) for opening, saying in zip(openings, said, strict=True)]
     answer = str(equations[-1][-1])

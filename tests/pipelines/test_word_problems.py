@@ -57,6 +57,14 @@ def test_the_module_shows_a_problem_that_it_makes() -> None:
     assert f"rationale {' '.join(shown.rationale.split())} answer {shown.answer}" in told
 
 
+def test_care_changes_the_rationale_and_nothing_else() -> None:
+    for index in range(200):
+        careful, careless = word_problem(DEMO, index, careful=1.0), word_problem(DEMO, index, careful=0.0)
+        assert (careful.question, careful.answer) == (careless.question, careless.answer)
+        assert "tens, then ones" not in careless.rationale
+    assert any("tens, then ones" in word_problem(DEMO, index, careful=1.0).rationale for index in range(20))
+
+
 def test_stories_are_of_many_kinds(many: list[WordProblem]) -> None:
     shapes = {re.sub(r"\d+", "#", problem.question) for problem in many}
     steps = [len(re.findall(r" = ", problem.rationale)) for problem in many]

@@ -6,9 +6,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
 
-from pipelines.tiny_models import TEACHER, TEMPERATURE, Accuracy, make_tokenizer, measure, problems
+from pipelines.tiny_cards import Accuracy, measure, problems
+from pipelines.tiny_models import make_tokenizer
+from pipelines.tiny_recipes import STUDENT, TEACHER, TEMPERATURE, Recipe
 from pipelines.word_problems import CARD, DEMO, word_problem
 from teachers.tiny_model import PACKAGED, Sampled, TinyModel, _draw
+
+MODELS = [pytest.param(recipe, id=recipe.folder.name) for recipe in (TEACHER, STUDENT)]
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +115,9 @@ def test_the_chat_template_ends_answers_and_leaves_the_system_out(tokenizer: Pre
     assert tokenizer.apply_chat_template([user, assistant], tokenize=False) == prompt + "So.</s>"
 
 
-def test_the_packaged_tokenizer_is_the_one_that_the_code_makes(tokenizer: PreTrainedTokenizerFast) -> None:
-    made = make_tokenizer()
+@pytest.mark.parametrize("recipe", MODELS)
+def test_the_packaged_tokenizer_is_the_one_that_the_code_makes(recipe: Recipe) -> None:
+    made, tokenizer = make_tokenizer(), AutoTokenizer.from_pretrained(recipe.folder)
     assert made.get_vocab() == tokenizer.get_vocab()
     assert made.chat_template == tokenizer.chat_template
 
@@ -123,19 +128,28 @@ def test_the_packaged_teacher_is_right_about_nine_times_in_ten(model: TinyModel)
     assert len(wrong) == accuracy.asked - accuracy.right
 
 
-def test_the_card_says_what_the_files_hold() -> None:
-    card = (PACKAGED / "README.md").read_text(encoding="utf-8")
-    weights = load_file(PACKAGED / "model.safetensors")
+def test_the_packaged_student_can_reason_but_guesses() -> None:
+    student, asked = TinyModel(STUDENT.folder), problems(DEMO, 400)
+    (greedy, wrong), (sampled, _) = (measure(student, asked, temperature) for temperature in (0.0, TEMPERATURE))
+    assert 0.3 < greedy.right / 400 < sampled.right / 400 < 0.55
+    assert sum("=" not in reply for _, reply in wrong) > len(wrong) / 2
+
+
+@pytest.mark.parametrize("recipe", MODELS)
+def test_the_card_says_what_the_files_hold(recipe: Recipe) -> None:
+    card = (recipe.folder / "README.md").read_text(encoding="utf-8")
+    weights = load_file(recipe.folder / "model.safetensors")
     assert f"of {sum(tensor.numel() for tensor in weights.values()):,} parameters" in card
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
-    assert (PACKAGED / "model.safetensors").stat().st_size < 2_000_000
-    config = LlamaConfig.from_pretrained(PACKAGED)
+    assert (recipe.folder / "model.safetensors").stat().st_size < 2_000_000
+    config = LlamaConfig.from_pretrained(recipe.folder)
     assert f"{config.num_hidden_layers} layers, width {config.hidden_size}, {config.vocab_size} tokens" in card
-    assert f"{TEACHER.training.steps:,} steps of {TEACHER.training.batch_size}" in card
+    assert f"{recipe.training.steps:,} steps of {recipe.training.batch_size}" in card
 
 
-def test_the_intervals_in_the_card_are_wilsons() -> None:
-    card = (PACKAGED / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("recipe", MODELS)
+def test_the_intervals_in_the_card_are_wilsons(recipe: Recipe) -> None:
+    card = (recipe.folder / "README.md").read_text(encoding="utf-8")
     asked = int(re.search(r"first ([\d,]+) problems", card)[1].replace(",", ""))  # type: ignore[index]
     shown = re.findall(r"(\d+\.\d) % \((?:\d+\.\d) % to \d+\.\d %\)", card)
     assert len(shown) == 2
@@ -146,8 +160,9 @@ def test_the_intervals_in_the_card_are_wilsons() -> None:
     assert (low, high) == (pytest.approx(0.8256, abs=1e-4), pytest.approx(0.9448, abs=1e-4))
 
 
-def test_only_the_files_of_a_model_lie_in_the_folder() -> None:
-    names = {path.name for path in PACKAGED.iterdir()}
+@pytest.mark.parametrize("recipe", MODELS)
+def test_only_the_files_of_a_model_lie_in_the_folder(recipe: Recipe) -> None:
+    names = {path.name for path in recipe.folder.iterdir()}
     assert names == {
         "README.md",
         "config.json",
