@@ -18,11 +18,13 @@ class AskingRun(RunFolder):
 
     Attributes:
         tariffs: What all who are asked cost, by label.
+        account: Folder of what the run has spent.
     """
 
     recipe: AskingRecipe
     ledger: Address
     tariffs: Mapping[str, Tariff]
+    account: Path
 
 
 def ledger_of(recipe: AskingRecipe, recipe_path: Path, out: Path) -> Address:

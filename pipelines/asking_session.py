@@ -133,7 +133,7 @@ def ask(run: AskingRun, jobs: Mapping[str, Job], asked: Sequence[Endpoint], titl
     def fill(orphaned: int | None) -> Asked:
         return _fill(run, jobs, asked, title, number, orphaned)
 
-    paid = any(one.model not in (None, TINY) for one in asked)
+    paid = any(not one.in_process for one in asked)
     return in_child(fill) if paid and can_fork() else fill(None)
 
 
@@ -224,7 +224,7 @@ def _note(run: AskingRun, lane: dict[str, Lane], budget: Budget) -> AskingNote:
 
 
 def _api_key(run: AskingRun, asked: Endpoint) -> str | None:
-    if asked.model in (None, TINY) or (asked.model or "").startswith(LITELLM):
+    if asked.ours or (asked.model or "").startswith(LITELLM):
         return None
     variable = asked.api_key_env or ("OPENAI_API_KEY" if asked.base_url == _OPENAI else None)
     if variable is None:

@@ -1,7 +1,7 @@
 """What a run of the ``rationales`` flow is made of, and all that can be checked of it before anything is asked."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pipelines.recipe_files import load_recipe
 from pipelines.recipes import Judge, Rationales, Teacher
 from pipelines.records import Problem
 from pipelines.run_folder import identity
+from pipelines.served_models import fingerprints, served_name
 from pipelines.sources import Source
 from prompts import Message, Prompt, PromptError, load_prompt
 
@@ -27,17 +28,23 @@ class Run(AskingRun):
 
     Attributes:
         rubric: What the recipe's judge goes by.
+        names: What requests call each teacher's model, by label.
     """
 
     recipe: Rationales
     prompt: Prompt
     student_prompt: Prompt
     rubric: Rubric | None
+    names: Mapping[str, str]
 
     @cached_property
     def source(self) -> Source | None:
         """Where the problems are read from."""
         return source_of(self.recipe.problems, self.recipe_path.parent)
+
+    def with_teachers(self, teachers: Sequence[Teacher]) -> "Run":
+        """The same run, of which only these are asked now."""
+        return replace(self, recipe=self.recipe.model_copy(update={"teacher": list(teachers)}))
 
     def messages(self, problem: Problem) -> list[Message]:
         """What teachers are asked."""
@@ -93,6 +100,8 @@ def prepare(recipe: Rationales, recipe_path: Path, out: Path) -> Run:
         folder=folder,
         ledger=ledger_of(recipe, recipe_path, out),
         tariffs=prices,
+        names={teacher.label: served_name(teacher, recipe_path) for teacher in recipe.teacher},
+        account=folder,
     )
 
 
@@ -123,6 +132,7 @@ def _fingerprints(recipe: Rationales, folder: Path) -> dict[str, str]:
     source = source_of(recipe.problems, folder)
     prints = source.fingerprints() if source else {}
     for index, teacher in enumerate(recipe.teacher):
+        prints |= {f"{teacher.label}: {name}": value for name, value in fingerprints(teacher, folder).items()}
         recorded = recorded_source(teacher, index, folder)
         if recorded is not None:
             prints |= {f"{teacher.label}: {name}": value for name, value in recorded.fingerprints().items()}

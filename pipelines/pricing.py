@@ -41,7 +41,7 @@ def _tariff(asked: Endpoint, path: Path) -> Tariff:
     if asked.model in (None, TINY):
         return FREE
     assert asked.model is not None
-    if asked.price == "unmetered":
+    if asked.unmetered:
         return UNMETERED
     if isinstance(asked.price, Price):
         price = asked.price

@@ -102,7 +102,7 @@ def budget_of(run: AskingRun, ledger: LedgerLike, stop: asyncio.Event) -> Iterat
     if caps == Caps():
         yield Budget(caps, stop)
         return
-    with Budget(caps, stop, spent=spent_by(run, ledger), file=SpendFile(run.folder / _FILE)) as budget:
+    with Budget(caps, stop, spent=spent_by(run, ledger), file=SpendFile(run.account / _FILE)) as budget:
         yield budget
     if budget.reached is not None:
         raise BudgetReached(_line(run, budget))

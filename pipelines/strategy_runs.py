@@ -105,12 +105,14 @@ def prepare(recipe: Strategies, recipe_path: Path, out: Path) -> StrategyRun:
     other = _shop(reading, "evaluation.business.", second.business, second.customers) if second else None
     prompts = [load_prompt(name).sha256 for name in PROMPTS]
     run_id = identity(recipe.model_dump(mode="json", exclude={"ledger", "budget"}), prompts, dict(reading.prints))
+    folder = out / recipe.name / run_id
     return StrategyRun(
         recipe=recipe,
         recipe_path=recipe_path,
         inputs=reading.prints,
         id=run_id,
-        folder=out / recipe.name / run_id,
+        folder=folder,
+        account=folder,
         ledger=ledger_of(recipe, recipe_path, out),
         tariffs=prices,
         shop=shop,
