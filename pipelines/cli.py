@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_estimate(commands)
     _add_explain(commands)
     _add_review(commands)
+    _add_serve_library(commands)
+    _add_pack_library(commands)
     _add_ledger(commands)
     _add_doctor(commands)
     _add_serve_test_teacher(commands)
@@ -106,6 +108,32 @@ def _add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     review.set_defaults(command=_review)
 
 
+def _add_serve_library(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    serve = commands.add_parser("serve-library", help="a proxy that puts approved strategies into prompts")
+    _library_options(serve)
+    serve.add_argument("--upstream", required=True, metavar="URL", help="the endpoint, as in https://api.openai.com/v1")
+    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: this machine only")
+    serve.add_argument("--port", type=int, default=0, help="default: a free one")
+    serve.add_argument("--encoder", default="minilm", metavar="NAME", help="default: minilm, which needs no hub")
+    serve.add_argument("-k", type=int, default=2, help="strategies in a prompt, at most; default 2")
+    serve.add_argument("--threshold", type=float, default=0.35, metavar="COSINE", help="least; default 0.35")
+    serve.add_argument("--tag", action="append", default=[], metavar="FEATURE", help="only strategies that have it")
+    serve.add_argument("--named", action="store_true", help="ask the model to name what it goes by, and count that")
+    serve.set_defaults(command=_serve_library)
+
+
+def _add_pack_library(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pack = commands.add_parser("pack-library", help="the approved strategies as one prompt, or as JSON")
+    _library_options(pack)
+    pack.add_argument("--form", choices=("md", "json"), default="md", help="default: md")
+    pack.set_defaults(command=_pack_library)
+
+
+def _library_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument("--library", metavar="FILE|URL", help="default: the run's own strategies/library.sqlite")
+
+
 def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     ledger = commands.add_parser("ledger", help="what has been bought: count it, export it, verify it")
     actions = ledger.add_subparsers(required=True, metavar="ACTION")
@@ -141,8 +169,8 @@ def _add_serve_test_teacher(commands: "argparse._SubParsersAction[argparse.Argum
     serve.add_argument("--model", default="", help="the only model it knows")
     serve.add_argument(
         "--json",
-        choices=("plain", "fenced", "broken", "judge"),
-        help="answer in JSON; broken until asked again; as a judge",
+        choices=("plain", "fenced", "broken", "judge", "world"),
+        help="answer in JSON; broken until asked again; as a judge; as all who take part in dialogues",
     )
     serve.add_argument("--reasoning", choices=("reasoning_content", "reasoning"), help="think apart, in this field")
     serve.add_argument("--batch-latency", type=float, default=0.0, metavar="SECONDS", help="time of a batch")
@@ -195,6 +223,30 @@ def _review(args: argparse.Namespace) -> int:
         raters=args.raters,
     )
     return show_log(options) if args.log else review(options)
+
+
+def _serve_library(args: argparse.Namespace) -> int:
+    from pipelines.library_command import ServeOptions, serve_library
+
+    options = ServeOptions(
+        run=args.run,
+        library=args.library,
+        upstream=args.upstream,
+        host=args.host,
+        port=args.port,
+        encoder=args.encoder,
+        k=args.k,
+        threshold=args.threshold,
+        tags=args.tag,
+        named=args.named,
+    )
+    return serve_library(options)
+
+
+def _pack_library(args: argparse.Namespace) -> int:
+    from pipelines.library_command import pack_library
+
+    return pack_library(args.run, args.library, args.form)
 
 
 def _ledger(args: argparse.Namespace) -> int:

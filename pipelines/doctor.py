@@ -17,8 +17,9 @@ from pipelines.flows import flow_of
 from pipelines.recipe_files import load_recipe
 from pipelines.recipes import Rationales
 from pipelines.run_folder import OUT
+from pipelines.served_models import vllm_python
+from students.serving import ServingError
 from teachers.ballast import BALLAST_BYTES
-from teachers.tiny import MODEL as TINY
 
 _REACH_S = 5
 
@@ -42,7 +43,7 @@ def doctor(recipe: Path | None) -> int:
     Raises:
         UserError: The recipe is wrong.
     """
-    findings = [*_machine(), *_packages()]
+    findings = [*_machine(), _vllm(), *_packages()]
     if recipe is not None:
         loaded = load_recipe(recipe)
         run = flow_of(loaded).prepare(loaded, recipe, OUT)
@@ -81,6 +82,13 @@ def _machine() -> Iterator[Finding]:
     )
 
 
+def _vllm() -> Finding:
+    try:
+        return Finding("ok", "vllm", str(vllm_python(None, Path())))
+    except ServingError as error:
+        return Finding("optional", "vllm", str(error).partition(":")[0], "make vllm")
+
+
 def _packages() -> Iterator[Finding]:
     for requirement in sorted(set(importlib.metadata.requires("potstill") or ())):
         name = _name(requirement)
@@ -100,8 +108,11 @@ def _name(requirement: str) -> str:
 
 def _asked(key: str, asked: Endpoint) -> Iterator[Finding]:
     what = f"{asked.section} {asked.label}"
-    if asked.model in (None, TINY):
+    if asked.in_process:
         yield Finding("ok", what, "answers without a network")
+        return
+    if asked.ours:
+        yield Finding("ok", what, "is served by the run itself")
         return
     if asked.api_key_env is not None:
         held = bool(os.environ.get(asked.api_key_env))

@@ -90,6 +90,21 @@ class Endpoint(Strict):
         return self
 
     @property
+    def in_process(self) -> bool:
+        """It answers without a server."""
+        return self.model in (None, "tiny")
+
+    @property
+    def ours(self) -> bool:
+        """It is nobody else's: no key, no bill."""
+        return self.in_process
+
+    @property
+    def unmetered(self) -> bool:
+        """What it answers costs nothing that could be counted."""
+        return self.price == "unmetered"
+
+    @property
     def label(self) -> str:
         """The name in tables."""
         return self.name or (self.model or "").replace("/", "-").replace(":", "-")

@@ -24,7 +24,11 @@ class UserError(RunError):
     exit_code = 2
 
     def __init__(self, file: object, key: str, problem: str) -> None:
-        super().__init__(" ".join(f"{file}: {f'{key}: ' if key else ''}{problem}".split()))
+        super().__init__(file, key, problem)
+        self.file, self.key, self.problem = file, key, problem
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.file}: {f'{self.key}: ' if self.key else ''}{self.problem}".split())
 
 
 class BudgetReached(RunError):  # noqa: N818 - the run did as it was told

@@ -30,7 +30,6 @@ from teachers.ledger_rows import LedgerLike
 from teachers.ledgers import open_ledger
 from teachers.prices import PICODOLLARS
 from teachers.records import Ask
-from teachers.tiny import MODEL as TINY
 
 PILOT: Final = 20
 _T95: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
@@ -166,7 +165,7 @@ def _outlook(run: Run, teacher: Teacher, pilot: set[str]) -> Outlook:
         )
     usd, tokens, seconds = (predict([row[i] for row in seen.rows], seen.missing) for i in range(3))
     # The embedded teacher computes its requests together: what the pilot took is what so many take.
-    parallel = len(seen.rows) if teacher.model == TINY else teacher.window
+    parallel = len(seen.rows) if teacher.in_process else teacher.window
     parallel = max(min(parallel, math.ceil(seen.missing)), 1)
     return Outlook(
         teacher=teacher.label,

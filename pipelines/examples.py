@@ -44,7 +44,7 @@ def pair_examples(run: Run, number: int) -> list[PairExample]:
     problems = _problems(run, {pair.problem_id for pair in pairs})
     return [
         PairExample(
-            pair, problems[pair.problem_id], _shown(pair.chosen[0]["content"]), _shown(pair.rejected[0]["content"])
+            pair, problems[pair.problem_id], shown(pair.chosen[0]["content"]), shown(pair.rejected[0]["content"])
         )
         for pair in pairs
     ]
@@ -66,7 +66,7 @@ def unjudged_examples(run: Run, per_reason: int, number: int) -> list[UnjudgedEx
 
 def _unjudged(run: Run, problem: Problem, generation: Generation, label: VerdictRow) -> UnjudgedExample:
     text, _ = kept_text(run.recipe.critic.cut, generation)
-    return UnjudgedExample(generation, problem, _shown(text), label.reason, label.answer)
+    return UnjudgedExample(generation, problem, shown(text), label.reason, label.answer)
 
 
 def _problems(run: Run, ids: Iterable[str]) -> dict[str, Problem]:
@@ -74,7 +74,7 @@ def _problems(run: Run, ids: Iterable[str]) -> dict[str, Problem]:
     return {problem.id: problem for problem in read_table(run.table("problems"), Problem) if problem.id in wanted}
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The start and the end of a long text: the end holds the answer."""
     if len(text) <= _SHOWN:
         return text

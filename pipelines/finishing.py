@@ -120,7 +120,7 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
         "judge": _judge(run, results.heard),
         "spend": _spend(results),
         "budget": _budget(run, results),
-        "asking": {label: _tally(tally) for label, tally in results.tallies.items()},
+        "asking": {label: tally_as_json(tally) for label, tally in results.tallies.items()},
         "ledger": {**_place(run.ledger), "run": run.id},
         "seeds": {"problems": recipe.problems.seed} if recipe.problems.generate else {},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -208,7 +208,8 @@ def _budget(run: Run, results: Results) -> dict[str, Any] | None:
     return {"caps": run.recipe.budget.model_dump(exclude_none=True), "spent": spent.as_json()}
 
 
-def _tally(tally: Tally) -> dict[str, Any]:
+def tally_as_json(tally: Tally) -> dict[str, Any]:
+    """For the manifest."""
     return {
         "sent": tally.sent,
         "bought": tally.bought,

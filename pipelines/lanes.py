@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pipelines.endpoints import LITELLM, Endpoint
 from pipelines.progress import say
 from teachers.flow_control import Lane, Limits
-from teachers.tiny import MODEL as TINY
 
 
 def lanes(endpoints: Sequence[Endpoint], keys: Mapping[str, str | None]) -> dict[str, Lane]:
@@ -29,7 +28,7 @@ def _endpoint(endpoint: Endpoint) -> str:
         return f"recorded {endpoint.label}"
     if endpoint.model.startswith(LITELLM):
         return "/".join(endpoint.model.split("/")[:2])
-    return TINY if endpoint.model == TINY else endpoint.base_url.rstrip("/")
+    return endpoint.label if endpoint.in_process else endpoint.base_url.rstrip("/")
 
 
 def _limits(endpoint: Endpoint) -> Limits:

@@ -78,18 +78,16 @@ def _told(work: Callable[[int], Any], orphaned: int) -> bytes:
     try:
         return pickle.dumps((None, work(orphaned)))
     except RunError as error:
-        return pickle.dumps((type(error), str(error)))
+        return pickle.dumps((error, None))
 
 
 def _heard(told: bytes) -> Any:
     if not told:
         raise RunError("stopped in the middle; every reply so far is kept: run again to go on")
-    kind, result = pickle.loads(told)  # noqa: S301 - our own child wrote it
-    if kind is None:
-        return result
-    error = kind.__new__(kind)
-    Exception.__init__(error, result)
-    raise error
+    error, result = pickle.loads(told)  # noqa: S301 - our own child wrote it
+    if error is not None:
+        raise error
+    return result
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """What a run of the ``rationales`` flow is made of, and all that can be checked of it before anything is asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from critics.model_judge import Rubric, answer_rubric, quality_rubric
+from pipelines.asking_run import AskingRun, ledger_of
 from pipelines.errors import UserError
 from pipelines.evaluation_sets import evaluation_sources
 from pipelines.pricing import check_limits, tariffs
@@ -13,36 +14,37 @@ from pipelines.problems import source_of
 from pipelines.recipe_files import load_recipe
 from pipelines.recipes import Judge, Rationales, Teacher
 from pipelines.records import Problem
-from pipelines.run_folder import RunFolder, identity
+from pipelines.run_folder import identity
+from pipelines.served_models import fingerprints, served_name
 from pipelines.sources import Source
 from prompts import Message, Prompt, PromptError, load_prompt
-from teachers.errors import LedgerError
-from teachers.ledgers import Address, address
-from teachers.prices import Tariff
 
 _VARIABLES = frozenset({"question", "choices"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(RunFolder):
+class Run(AskingRun):
     """One run of the ``rationales`` flow: a pure function of recipe, prompts, inputs and ledger.
 
     Attributes:
         rubric: What the recipe's judge goes by.
-        tariffs: What all who are asked cost, by label.
+        names: What requests call each teacher's model, by label.
     """
 
     recipe: Rationales
     prompt: Prompt
     student_prompt: Prompt
     rubric: Rubric | None
-    ledger: Address
-    tariffs: Mapping[str, Tariff]
+    names: Mapping[str, str]
 
     @cached_property
     def source(self) -> Source | None:
         """Where the problems are read from."""
         return source_of(self.recipe.problems, self.recipe_path.parent)
+
+    def with_teachers(self, teachers: Sequence[Teacher]) -> "Run":
+        """The same run, of which only these are asked now."""
+        return replace(self, recipe=self.recipe.model_copy(update={"teacher": list(teachers)}))
 
     def messages(self, problem: Problem) -> list[Message]:
         """What teachers are asked."""
@@ -86,7 +88,6 @@ def prepare(recipe: Rationales, recipe_path: Path, out: Path) -> Run:
         [prompt.sha256, student_prompt.sha256, *_judge_prompts(rubric)],
         dict(inputs),
     )
-    ledger = _ledger(recipe_path, recipe) or out / "ledger.sqlite"
     folder = out / recipe.name / run_id
     return Run(
         recipe=recipe,
@@ -97,16 +98,11 @@ def prepare(recipe: Rationales, recipe_path: Path, out: Path) -> Run:
         inputs=inputs,
         id=run_id,
         folder=folder,
-        ledger=ledger,
+        ledger=ledger_of(recipe, recipe_path, out),
         tariffs=prices,
+        names={teacher.label: served_name(teacher, recipe_path) for teacher in recipe.teacher},
+        account=folder,
     )
-
-
-def _ledger(recipe_path: Path, recipe: Rationales) -> Address | None:
-    try:
-        return address(recipe.ledger, recipe_path.parent) if recipe.ledger else None
-    except LedgerError as error:
-        raise UserError(recipe_path, "ledger", str(error)) from None
 
 
 def _prompt(recipe_path: Path, key: str, name: str, recipe: Rationales) -> Prompt:
@@ -136,6 +132,7 @@ def _fingerprints(recipe: Rationales, folder: Path) -> dict[str, str]:
     source = source_of(recipe.problems, folder)
     prints = source.fingerprints() if source else {}
     for index, teacher in enumerate(recipe.teacher):
+        prints |= {f"{teacher.label}: {name}": value for name, value in fingerprints(teacher, folder).items()}
         recorded = recorded_source(teacher, index, folder)
         if recorded is not None:
             prints |= {f"{teacher.label}: {name}": value for name, value in recorded.fingerprints().items()}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipelines.endpoints import LITELLM, Endpoint, Price
 from pipelines.errors import UserError
-from pipelines.recipes import Rationales
+from pipelines.recipes import AskingRecipe, Teacher
 from teachers.metering import completion_limit
 from teachers.prices import FREE, UNMETERED, Tariff, list_price, provider_at, tariff
 from teachers.tiny import MODEL as TINY
@@ -12,17 +12,18 @@ from teachers.tiny import MODEL as TINY
 _PRICE = "{input: …, output: …} in USD for a million tokens, or unmetered"
 
 
-def tariffs(recipe: Rationales, path: Path) -> dict[str, Tariff]:
+def tariffs(recipe: AskingRecipe, path: Path) -> dict[str, Tariff]:
     """The tariff of every teacher and of the judge, by label.
 
     Raises:
         UserError: A model's price is not known.
     """
-    found = {teacher.label: _tariff(teacher, path) for teacher in recipe.asked}
-    return found | {teacher.label: found[teacher.label].in_batches() for teacher in recipe.teacher if teacher.batch}
+    found = {asked.label: _tariff(asked, path) for asked in recipe.asked}
+    batched = (asked for asked in recipe.asked if isinstance(asked, Teacher) and asked.batch)
+    return found | {teacher.label: found[teacher.label].in_batches() for teacher in batched}
 
 
-def check_limits(recipe: Rationales, path: Path) -> None:
+def check_limits(recipe: AskingRecipe, path: Path) -> None:
     """A cap on money or tokens needs to know how long a completion may get.
 
     Raises:
@@ -40,7 +41,7 @@ def _tariff(asked: Endpoint, path: Path) -> Tariff:
     if asked.model in (None, TINY):
         return FREE
     assert asked.model is not None
-    if asked.price == "unmetered":
+    if asked.unmetered:
         return UNMETERED
     if isinstance(asked.price, Price):
         price = asked.price

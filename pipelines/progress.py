@@ -18,11 +18,11 @@ class Progress:
 
     Args:
         title: What is being done.
-        total: Of how many.
+        total: Of how many; ``None`` where nobody can know.
         note: Says more, whenever it is shown.
     """
 
-    def __init__(self, title: str, total: int, note: Callable[[], str] = str) -> None:
+    def __init__(self, title: str, total: int | None, note: Callable[[], str] = str) -> None:
         self._title, self._total, self._note = title, total, note
         self._done = 0
         self._next = time.monotonic() + _LINE_EVERY_S
@@ -70,13 +70,16 @@ class Progress:
             self._bar.update(self._task, completed=self._done, note=self._note())
             return
         self._next = now + _LINE_EVERY_S
-        say(" ".join(f"{self._title}: {self._done} of {self._total}{self._left(now)} {self._note()}".split()))
+        of = "" if self._total is None else f" of {self._total}"
+        say(" ".join(f"{self._title}: {self._done}{of}{self._left(now)} {self._note()}".split()))
 
     def _left(self, now: float) -> str:
         then, done = self._last
         self._last = (now, self._done)
         pace = (self._done - done) / max(now - then, 0.001)
-        return f", {duration((self._total - self._done) / pace)} left;" if pace > 0 else ""
+        if self._total is None or pace <= 0:
+            return ""
+        return f", {duration((self._total - self._done) / pace)} left;"
 
 
 def duration(seconds: float) -> str:

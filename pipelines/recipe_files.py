@@ -12,14 +12,18 @@ from pydantic import BaseModel
 
 from pipelines.critic_recipes import CriticReport, TrainCritic
 from pipelines.errors import UserError
+from pipelines.evaluation_recipes import Evaluate
 from pipelines.recipes import Rationales, Recipe
+from pipelines.strategy_recipes import Strategies
 from pipelines.train_recipe import Train
 
 MODELS: dict[str, type[Recipe]] = {
     "rationales": Rationales,
+    "evaluate": Evaluate,
     "train-critic": TrainCritic,
     "critic-report": CriticReport,
     "train": Train,
+    "strategies": Strategies,
 }
 """The recipe of each flow."""
 

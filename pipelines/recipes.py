@@ -123,11 +123,43 @@ class StopEarly(Strict):
     step: int = Field(default=1, gt=0)
 
 
+class Serve(Strict):
+    """A model that a run brings up itself.
+
+    Attributes:
+        engine: ``vllm``: a server for as long as it is asked. ``tiny``: in this process, for Llamas small enough.
+        adapter: Folder of a LoRA adapter over the model.
+        python: Of the environment that vLLM is in; by default POTSTILL_VLLM_PYTHON, or what ``make vllm`` set up.
+        dtype: Of the weights while they are served, as vLLM names them.
+        max_model_len: Tokens of prompt and completion together; by default what the model was made for.
+        options: More of vLLM's, as on its command line.
+    """
+
+    engine: Literal["vllm", "tiny"]
+    adapter: str | None = None
+    python: str | None = None
+    dtype: str = "auto"
+    max_model_len: int | None = Field(default=None, gt=0)
+    options: list[str] = Field(default=[])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_name_is_an_engine(cls, data: Any) -> Any:
+        return {"engine": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _check(self) -> "Serve":
+        if self.engine == "tiny" and self.model_fields_set - {"engine"}:
+            raise ValueError("engine tiny has no other keys: leave them out, or take engine vllm")
+        return self
+
+
 class Teacher(Endpoint):
     """Who answers: a model, or generations that exist already.
 
     Attributes:
         recorded: In place of `model`: generations that exist already.
+        serve: Bring `model` up for the run: a folder as transformers saves them, or a name on the Hub.
         samples: Of every problem; all that are recorded, for recorded generations.
         stop_early: Fewer samples of problems whose votes are clear.
         weight: What one of its votes counts.
@@ -136,6 +168,7 @@ class Teacher(Endpoint):
     """
 
     recorded: Recorded | None = None
+    serve: Serve | None = None
     samples: int | None = Field(default=None, gt=0, le=1024)
     stop_early: StopEarly | None = None
     weight: float = Field(default=1, gt=0, allow_inf_nan=False)
@@ -147,13 +180,30 @@ class Teacher(Endpoint):
             raise ValueError("give exactly one of: model, recorded")
         if self.recorded is not None and self.name is None:
             raise ValueError("recorded generations need the name of their teacher: add a name")
-        if self.batch and (self.model is None or self.model == TINY or self.model.startswith(LITELLM)):
+        if self.batch and (self.ours or self.model is None or self.model.startswith(LITELLM)):
             raise ValueError("batch is for a model that is asked for at base_url: leave it out")
         if self.stop_early and (self.recorded is not None or self.batch):
             raise ValueError("stop_early is for a teacher that is asked online: leave it out")
         if self.stop_early and (self.samples or 1) <= self.stop_early.at_least:
             raise ValueError(f"stop_early needs samples above its at_least, {self.stop_early.at_least}")
+        if self.serve and (self.model in (None, TINY) or "base_url" in self.model_fields_set):
+            raise ValueError("serve brings up the model that is named: give a model's folder, and no base_url")
         return self
+
+    @property
+    def in_process(self) -> bool:
+        """It answers without a server."""
+        return super().in_process or (self.serve is not None and self.serve.engine == "tiny")
+
+    @property
+    def ours(self) -> bool:
+        """It is nobody else's: no key, no bill."""
+        return super().ours or self.serve is not None
+
+    @property
+    def unmetered(self) -> bool:
+        """What it answers costs nothing that could be counted."""
+        return super().unmetered or (self.serve is not None and self.price is None)
 
 
 class Critic(Strict):
@@ -263,7 +313,25 @@ class Pairs(Strict):
     teachers: Literal["prefer_same", "same", "any"] = "prefer_same"
 
 
-class Rationales(Recipe):
+class AskingRecipe(Recipe):
+    """What the recipes of flows that ask models have.
+
+    Attributes:
+        budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
+        ledger: Where replies are kept: an SQLite file, by default ``ledger.sqlite`` beside the runs, or a PostgreSQL
+            database's address, without a password.
+    """
+
+    budget: Budget = Budget()
+    ledger: str | None = None
+
+    @property
+    def asked(self) -> Sequence[Endpoint]:
+        """All who are asked."""
+        raise NotImplementedError
+
+
+class Rationales(AskingRecipe):
     """A recipe of the ``rationales`` flow.
 
     Attributes:
@@ -271,9 +339,6 @@ class Rationales(Recipe):
         prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
         evaluation_sets: What must not be trained on.
-        budget: Changes nothing about the run but how far it gets: the same run goes on under another one.
-        ledger: Where replies are kept: an SQLite file, by default ``ledger.sqlite`` beside the runs, or a PostgreSQL
-            database's address, without a password.
     """
 
     flow: Literal["rationales"]
@@ -288,8 +353,6 @@ class Rationales(Recipe):
     evaluation_sets: list[EvaluationSet] = Field(default=[])
     filters: Filters = Filters()
     privacy: Privacy = Privacy()
-    budget: Budget = Budget()
-    ledger: str | None = None
 
     @model_validator(mode="before")
     @classmethod

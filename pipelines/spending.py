@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.asking_run import AskingRun
 from pipelines.errors import BudgetReached
-from pipelines.preparing import Run
-from pipelines.recipes import Rationales
+from pipelines.recipes import AskingRecipe
 from teachers.budget import Budget, Caps, Charge, SpendFile
 from teachers.ledger_rows import LedgerLike, Stored
 from teachers.metering import charge
@@ -89,7 +89,7 @@ class Spent:
 
 
 @contextmanager
-def budget_of(run: Run, ledger: LedgerLike, stop: asyncio.Event) -> Iterator[Budget]:
+def budget_of(run: AskingRun, ledger: LedgerLike, stop: asyncio.Event) -> Iterator[Budget]:
     """The run's budget, with what it has spent before; `stop` is set when a cap is reached.
 
     A run without caps keeps no account of itself: what its dataset costs is told from the replies.
@@ -102,22 +102,22 @@ def budget_of(run: Run, ledger: LedgerLike, stop: asyncio.Event) -> Iterator[Bud
     if caps == Caps():
         yield Budget(caps, stop)
         return
-    with Budget(caps, stop, spent=spent_by(run, ledger), file=SpendFile(run.folder / _FILE)) as budget:
+    with Budget(caps, stop, spent=spent_by(run, ledger), file=SpendFile(run.account / _FILE)) as budget:
         yield budget
     if budget.reached is not None:
         raise BudgetReached(_line(run, budget))
 
 
-def caps_of(recipe: Rationales) -> Caps:
+def caps_of(recipe: AskingRecipe) -> Caps:
     """The recipe's caps."""
     caps = recipe.budget
     usd = None if caps.usd is None else picodollars(caps.usd)
     return Caps(usd, caps.tokens, caps.requests, caps.wall_s)
 
 
-def spent_by(run: Run, ledger: LedgerLike) -> Charge:
+def spent_by(run: AskingRun, ledger: LedgerLike) -> Charge:
     """What the ledger tells that this run has paid."""
-    recorded = {teacher.label for teacher in run.recipe.teacher if teacher.recorded is not None}
+    recorded = {one.label for one in run.recipe.asked if one.model is None}
     total = Charge()
     for row in ledger.rows(run=run.id):
         if row.teacher not in recorded:
@@ -133,7 +133,7 @@ def _charge(row: Stored, ledger: LedgerLike, tariff: Tariff) -> Charge:
     return charge(tariff, tokens, canonical, row.choices)
 
 
-def _line(run: Run, budget: Budget) -> str:
+def _line(run: AskingRun, budget: Budget) -> str:
     caps, spent, wanted = run.recipe.budget, budget.settled, budget.wanted
     lost = f" ({dollars(budget.untold.usd)} for attempts whose reply was lost)" if budget.untold.usd else ""
     told = {

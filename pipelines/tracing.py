@@ -14,8 +14,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.preparing import Run
 from pipelines.progress import say
+from pipelines.run_folder import RunFolder
 from pipelines.tables import schema
 from teachers.trace import Attempt
 
@@ -34,7 +34,7 @@ class TraceWriter:
         start: Which start of the run this is, from 1.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         self._table, self._streams = run.table("trace"), run.folder / ".trace"
         self.start = 0
         self._attempts: list[Attempt] = []

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from teachers.practice_faults import draw
 from teachers.practice_judge import opinion
+from teachers.practice_world import play
 
-JsonStyle = Literal["plain", "fenced", "broken", "judge"]
+JsonStyle = Literal["plain", "fenced", "broken", "judge", "world"]
 Reasoning = Literal["reasoning_content", "reasoning"]
 
 
@@ -21,7 +22,8 @@ def completion(
         body: The request.
         truncated: Break off in the middle, of the thoughts where they are told apart.
         style: Answer ``{"working": …, "total": …}``: as it is, in a fence after some prose, or broken until somebody
-            asks again; ``judge`` gives its opinion (`practice_judge`); ``None`` answers in prose.
+            asks again; ``judge`` gives its opinion (`practice_judge`); ``world`` plays who the model is called after
+            (`practice_world`); ``None`` answers in prose.
         reasoning: The field to think in, as endpoints call it; ``None`` thinks aloud.
     """
     question = _question(body, again=style is not None)
@@ -29,6 +31,10 @@ def completion(
     if style == "judge":
         said = json.dumps(opinion(body["messages"]))
         messages = [{"role": "assistant", "content": said} for _ in range(number)]
+    elif style == "world":
+        played = play(str(body["model"]), body["messages"], key, number)
+        messages = [{"role": "assistant", "content": text} for text in played]
+        question = " ".join(str(message["content"]) for message in body["messages"])
     else:
         again = _is_again(body)
         messages = [_message(question, f"{key}:{index}", style, reasoning, again) for index in range(number)]

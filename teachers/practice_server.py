@@ -70,9 +70,13 @@ class PracticeTeacher:
         app = web.Application(client_max_size=1 << 30)
         app.router.add_routes(self._batches.routes())
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_get("/v1/models", self._models)
         app.router.add_get("/stats", self._stats)
         app.router.add_get("/deliveries", self._deliveries)
         return app
+
+    async def _models(self, _: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": self.model or "practice", "object": "model"}]})
 
     async def _deliveries(self, _: web.Request) -> web.Response:
         return web.json_response(self.deliveries)

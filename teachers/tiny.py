@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teachers.records import Ask
@@ -32,17 +33,21 @@ class _Waiting:
 class TinyTeacher:
     """A transport around `TinyModel`; use as an asynchronous context manager.
 
+    Args:
+        folder: Where the model lies; ``None`` for the embedded one.
+
     Requests that arrive while a batch is being sampled make up the next one. Every sample's seed is drawn from its key,
     so a sample is the same whatever shares its batch.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._queue: list[_Waiting] = []
         self._busy = False
 
     async def __aenter__(self) -> "TinyTeacher":
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tiny-teacher")
-        self._model = await asyncio.get_running_loop().run_in_executor(self._thread, _load)
+        self._model = await asyncio.get_running_loop().run_in_executor(self._thread, _load, self._folder)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -82,14 +87,14 @@ class TinyTeacher:
         loop.call_soon(self._next_batch, loop)
 
 
-def _load() -> "TinyModel":
+def _load(folder: Path | None) -> "TinyModel":
     import torch
 
-    from teachers.tiny_model import TinyModel
+    from teachers.tiny_model import PACKAGED, TinyModel
 
     torch.set_num_threads(1)  # matrices this small gain little from more, and lose all of it on a busy machine
 
-    return TinyModel()
+    return TinyModel(folder or PACKAGED)
 
 
 def _answer(model: "TinyModel", batch: Sequence[_Waiting]) -> list[RawResponse]:
@@ -109,10 +114,10 @@ def _answer(model: "TinyModel", batch: Sequence[_Waiting]) -> list[RawResponse]:
         )
     )
     return [
-        _response([next(drawn) for _ in range(waiting.n)])
+        _response(body["model"], [next(drawn) for _ in range(waiting.n)])
         if fit
         else _refusal("the question is too long for this model")
-        for waiting, fit in zip(batch, fits, strict=True)
+        for body, waiting, fit in zip(bodies, batch, fits, strict=True)
     ]
 
 
@@ -124,7 +129,7 @@ def _seed(ask: Ask, sample: int) -> int:
     return int.from_bytes(hashlib.sha256(ask.digest + sample.to_bytes(4, "big")).digest()[:7], "big")
 
 
-def _response(samples: "Sequence[Sampled]") -> RawResponse:
+def _response(model: str, samples: "Sequence[Sampled]") -> RawResponse:
     choices: list[dict[str, Any]] = [
         {
             "index": index,
@@ -137,4 +142,4 @@ def _response(samples: "Sequence[Sampled]") -> RawResponse:
         "prompt_tokens": samples[0].prompt_tokens,
         "completion_tokens": sum(sample.completion_tokens for sample in samples),
     }
-    return RawResponse(200, json.dumps({"model": MODEL, "choices": choices, "usage": usage}).encode())
+    return RawResponse(200, json.dumps({"model": model, "choices": choices, "usage": usage}).encode())

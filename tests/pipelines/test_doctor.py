@@ -27,7 +27,7 @@ def test_a_recipes_endpoint_and_key_are_looked_at(
     told = capsys.readouterr().out
     assert "MY_KEY is not set" in told
     assert "fix: export MY_KEY=" in told
-    assert "answers: HTTP 404" in told
+    assert "answers: HTTP 200" in told
     monkeypatch.setenv("MY_KEY", "sk-very-secret")
     assert main(["doctor", str(recipe)]) == 0
     assert "sk-very-secret" not in capsys.readouterr().out

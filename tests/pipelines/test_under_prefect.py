@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 Serve = Callable[..., str]
 Write = Callable[..., Path]
@@ -24,10 +25,34 @@ def test_prefect_runs_the_same_flow(serve: Serve, write_recipe: Write, run_it: R
     with prefect_test_harness(server_startup_timeout=120):
         seen = run_it(recipe, "--prefect", out="under_prefect")
         names, states = asyncio.run(seen_by_prefect())
+        scores = run_it(evaluation(recipe.parent), "--prefect")["scores"]
+        assert f"**{100 * scores[0]['pass_at_1']:.1f}**" in asyncio.run(artifact())
     assert seen["outputs"] == plain["outputs"]
     assert names == {"load_problems", "ask_teachers", "read_generations", "judge", "hear_judge", "curate", "finish"}
     assert states == ["Completed"]
     assert json.loads((Path(seen["run_folder"]) / "manifest.json").read_text())["run_id"] == plain["run_id"]
+
+
+def evaluation(folder: Path) -> Path:
+    recipe = {
+        "flow": "evaluate",
+        "name": "Scores-of-sums",
+        "benchmarks": {"name": "sums", "problems": {"path": "questions.jsonl", "columns": {"answer": "answer"}}},
+        "models": {"name": "recorded", "recorded": {"path": "said.jsonl"}},
+        "k": [1],
+    }
+    (folder / "said.jsonl").write_text('"The answer is 3."\n' * 10)
+    (folder / "evaluation.yaml").write_text(yaml.safe_dump(recipe))
+    return folder / "evaluation.yaml"
+
+
+async def artifact() -> str:
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:  # its own way to artifacts sends nulls that its server refuses
+        found = (await client._client.get("/artifacts/scores-of-sums/latest")).json()
+    assert found["type"] == "markdown"
+    return str(found["data"])
 
 
 async def seen_by_prefect() -> tuple[set[str], list[str | None]]:

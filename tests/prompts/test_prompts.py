@@ -8,6 +8,11 @@ import pytest
 from prompts import PromptError, load_prompt
 
 ROOT = Path(__file__).parents[2]
+GO_BEFORE_A_DIALOGUE = {"act_as_agent", "guidance", "play_customer"}
+RECORDS = {
+    "tools": [{"name": "n", "description": "d"}],
+    "guidance": [{"id": "i", "scenario": "s", "strategy": "t"}],
+}
 SHIPPED = sorted(path.stem for path in (ROOT / "prompts").glob("*.md"))
 FRONT = "---\npurpose: p\nvariables: [question]\nanswer_format: a\n---\n"
 
@@ -22,8 +27,8 @@ def write(folder: Path, text: str) -> Path:
 def test_every_shipped_prompt_loads_and_renders(name: str) -> None:
     prompt = load_prompt(name)
     assert prompt.sha256 == hashlib.sha256(prompt.path.read_bytes()).hexdigest()
-    rendered = prompt.messages(dict.fromkeys(prompt.variables, "value"))
-    assert rendered[-1]["role"] == "user"
+    rendered = prompt.messages({**dict.fromkeys(prompt.variables, "value"), **RECORDS})
+    assert rendered[-1]["role"] == ("system" if name in GO_BEFORE_A_DIALOGUE else "user")
     assert all(message["content"] == message["content"].strip() for message in rendered)
 
 
@@ -70,5 +75,5 @@ def test_a_broken_prompt_says_what_to_mend(tmp_path: Path, text: str, message: s
 
 
 def test_a_prompt_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(PromptError, match=r"bare_question, judge_answer, .*, repair_json, solve_choice, solve_math"):
+    with pytest.raises(PromptError, match=r"bare_question, .*, judge_answer, .*, solve_choice, solve_math"):
         load_prompt("nothing")

@@ -1,0 +1,148 @@
+"""Teacher hacking in little: one student learns offline, the other online, and both are watched by an evaluation.
+
+    python bench/hacking.py BASE FOLDER [--steps 320] [--prompts 32] [--problems 200]
+
+BASE is a small Llama that solves some of the demo's word problems and shares the embedded teacher's tokenizer. It is
+distilled from the embedded teacher twice: *offline* from one sample each of a few prompts, over and over; *online* from
+fresh samples of fresh prompts in every step (Tiapkin et al., arXiv 2502.02671). Checkpoints of both are scored by the
+``evaluate`` flow, whose report is in FOLDER. Exit status 1 unless the alarm rings for the first and not for the second.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import yaml
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from pipelines.word_problems import DEMO, word_problem
+from teachers.tiny_model import PACKAGED, TinyModel
+
+ROOT = Path(__file__).resolve().parent.parent
+BATCH, RATE = 32, 1e-3
+HELD_OUT, FRESH = 1, 7  # seeds of streams of problems
+
+Pair = tuple[str, str]
+
+
+def main() -> int:
+    """Train, score, and say what rang."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", type=int, default=320)
+    parser.add_argument("--prompts", type=int, default=32)
+    parser.add_argument("--problems", type=int, default=200)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(PACKAGED)
+    teacher = TinyModel()
+    base = LlamaForCausalLM.from_pretrained(args.base, dtype=torch.float32).train()
+    few = samples(teacher, tokenizer, DEMO, 0, args.prompts)
+    fresh = (samples(teacher, tokenizer, FRESH, step * BATCH, BATCH) for step in itertools.count())
+    distil(base, tokenizer, few_again(few), args.steps, args.folder / "offline")
+    distil(base, tokenizer, fresh, args.steps, args.folder / "online")
+    return watch(args.folder, args.problems)
+
+
+def as_pair(tokenizer: PreTrainedTokenizerFast, question: str, reply: str) -> Pair:
+    """Prompt and completion as the chat template writes them."""
+    turns = [{"role": "user", "content": question}]
+    prompt = str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+    return prompt, f"{reply}{tokenizer.eos_token}"
+
+
+def samples(teacher: TinyModel, tokenizer: PreTrainedTokenizerFast, seed: int, start: int, number: int) -> list[Pair]:
+    """One sample of the teacher for each of so many problems."""
+    questions = [word_problem(seed, start + index).question for index in range(number)]
+    asked = [[{"role": "user", "content": question}] for question in questions]
+    seeds = range(start, start + number)
+    replies = teacher.sample(asked, seeds, temperature=0.7, top_p=1.0, max_tokens=128)
+    return [as_pair(tokenizer, question, reply.text) for question, reply in zip(questions, replies, strict=True)]
+
+
+def few_again(pairs: list[Pair]) -> Iterator[list[Pair]]:
+    """The same pairs, epoch after epoch."""
+    order = torch.Generator().manual_seed(0)
+    while True:
+        shuffled = [pairs[index] for index in torch.randperm(len(pairs), generator=order).tolist()]
+        yield from (shuffled[start : start + BATCH] for start in range(0, len(pairs), BATCH))
+
+
+def distil(
+    base: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    batches: Iterator[list[Pair]],
+    steps: int,
+    folder: Path,
+) -> None:
+    """Train a copy of the base at a constant rate, and save a checkpoint whenever the steps have doubled."""
+    model = LlamaForCausalLM(base.config)
+    model.load_state_dict(base.state_dict())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.0)
+    save_at = 5
+    for step, pairs in enumerate(itertools.islice(batches, steps), 1):
+        rows = tokenizer([prompt + reply for prompt, reply in pairs], add_special_tokens=False)["input_ids"]
+        prompts = tokenizer([prompt for prompt, _ in pairs], add_special_tokens=False)["input_ids"]
+        longest = max(map(len, rows))
+        tokens = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows])
+        learnt = [
+            [-100] * len(p) + r[len(p) :] + [-100] * (longest - len(r)) for p, r in zip(prompts, rows, strict=True)
+        ]
+        loss = model(input_ids=tokens, labels=torch.tensor(learnt)).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step == save_at:
+            model.save_pretrained(folder / f"checkpoint-{step}")
+            tokenizer.save_pretrained(folder / f"checkpoint-{step}")
+            print(f"{folder.name} step {step}: loss {loss.item():.3f}", flush=True)
+            save_at *= 2
+
+
+def watch(folder: Path, problems: int) -> int:
+    """Score all checkpoints and tell the alarms."""
+    checkpoints = sorted(folder.glob("*/checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
+    recipe = {
+        "flow": "evaluate",
+        "name": "hacking",
+        "benchmarks": {
+            "name": "held-out",
+            "problems": {"generate": "word_problems", "count": problems, "seed": HELD_OUT},
+        },
+        "models": [
+            {"name": "teacher", "model": "tiny", "samples": 4},
+            *(
+                {
+                    "name": f"{path.parent.name}-{path.name.partition('-')[2]}",
+                    "model": str(path.resolve()),
+                    "serve": "tiny",
+                    "curve": path.parent.name,
+                    "step": int(path.name.partition("-")[2]),
+                }
+                for path in checkpoints
+            ),
+        ],
+        "samples": 2,
+        "sampling": {"temperature": 0.7, "max_tokens": 128},
+        "k": [1],
+        "teacher": "teacher",
+    }
+    path = folder / "hacking.yaml"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    command = [sys.executable, "-m", "pipelines", "run", str(path.resolve()), "--out", str(folder.resolve()), "--json"]
+    told = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    agreement = {one["model"]: one["agreement"] for one in told["fidelity"]}
+    for score in told["scores"]:
+        print(f"{score['model']:<16} right {score['pass_at_1']:.3f}  agreement {agreement.get(score['model'], 1):.3f}")
+    print(f"alarms: {told['alarms']}\nreport: {told['run_folder']}/report.html")
+    return 0 if {one["curve"] for one in told["alarms"]} == {"offline"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

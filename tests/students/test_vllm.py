@@ -1,0 +1,65 @@
+"""A real vLLM behind the numbers: what it writes is what the weights say, and its scores are those of this process."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.cli import main
+from pipelines.records import Generation
+from pipelines.served_models import PYTHON
+from pipelines.tables import read_table
+from tests.conftest import ROOT
+
+WEIGHTS = ROOT / "teachers" / "tiny_weights"
+
+
+@pytest.fixture
+def _vllm() -> None:
+    if not os.environ.get(PYTHON):
+        assert not os.environ.get("CI"), f"{PYTHON} must be set in CI: see .ci/run"
+        pytest.skip(f"needs vLLM: run `make vllm` and set {PYTHON} to its python")
+
+
+def benchmark(name: str, seed: int, **rest: Any) -> dict[str, Any]:
+    return {"name": name, "problems": {"generate": "word_problems", "count": 200, "seed": seed}, **rest}
+
+
+def texts(folder: Path, model: str) -> list[str]:
+    generations = read_table(folder / "greedy" / "generations.parquet", Generation)
+    return [generation.text for generation in generations if generation.teacher == model]
+
+
+@pytest.mark.usefixtures("_vllm")
+@pytest.mark.timeout(600)
+def test_vllm_scores_as_this_process_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"max_tokens": 128}
+    recipe: dict[str, Any] = {
+        "flow": "evaluate",
+        "name": "engines",
+        "benchmarks": [
+            benchmark("greedy", seed=1, samples=1, sampling={"temperature": 0, **settings}),
+            benchmark("sampled", seed=3, samples=4, sampling={"temperature": 0.7, **settings}),
+        ],
+        "models": [
+            {"name": "inside", "model": str(WEIGHTS), "serve": "tiny"},
+            {
+                "name": "vllm",
+                "model": str(WEIGHTS),
+                "serve": {"engine": "vllm", "dtype": "float32", "max_model_len": 512},
+            },
+        ],
+        "k": [1, 4],
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    code = main(["run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "out"), "--json"])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    found = json.loads(printed.out)
+    inside, served = (texts(Path(found["run_folder"]), model) for model in ("inside", "vllm"))
+    equal = sum(one == other for one, other in zip(inside, served, strict=True))
+    assert equal >= 0.99 * len(inside) == 0.99 * 200
+    assert all(comparison["p_holm"] > 0.01 for comparison in found["comparisons"])
