@@ -157,8 +157,7 @@ class Budget:
         """
         self.reserved -= worst
         self.settled += actual
-        if untold or not self.reserved:
-            self._record(untold)
+        self._record(untold)
         if self._waiting:
             self._admit()
 
@@ -227,9 +226,8 @@ class Budget:
 class SpendFile:
     """What a run may have been billed for and the ledger cannot tell, in a file that survives the process.
 
-    Every reservation is one write of a few hundred bytes at the file's start, made before the request it stands for is
-    sent; what has been settled since is told by the next one. What a killed process had reserved counts as spent from
-    then on: perhaps a few requests too many, never one too few.
+    Every change is one write of a few hundred bytes at the file's start, made before the request it stands for is sent.
+    What a killed process had reserved counts as spent from then on.
 
     Args:
         path: The file; it is made when it is not there.

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,30 @@ from pipelines.served_models import PYTHON
 from pipelines.tables import read_table
 from tests.conftest import ROOT
 
-WEIGHTS = ROOT / "teachers" / "tiny_weights"
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a recipe and gives what it printed as JSON."""
+
+    def start(recipe: Path, *settings: str) -> dict[str, Any]:
+        changes = [option for setting in settings for option in ("--set", setting)]
+        code = main(["run", str(recipe), "--out", str(tmp_path / "out"), "--json", *changes])
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        found: dict[str, Any] = json.loads(printed.out)
+        return found
+
+    return start
+
+
+@pytest.fixture
+def student(run: Run, tmp_path: Path) -> str:
+    """A student taught by the demo's recipes, from fewer problems."""
+    run(ROOT / "recipes" / "demo.yaml", "problems.count=100")
+    demo = ("validation.problems.count=100", f"dataset.run={tmp_path / 'out' / 'demo'}")
+    return str(Path(run(ROOT / "recipes" / "demo-train.yaml", *demo)["run_folder"]) / "student")
 
 
 @pytest.fixture
@@ -35,7 +59,7 @@ def texts(folder: Path, model: str) -> list[str]:
 
 @pytest.mark.usefixtures("_vllm")
 @pytest.mark.timeout(600)
-def test_vllm_scores_as_this_process_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vllm_scores_the_demos_student_as_this_process_does(run: Run, student: str, tmp_path: Path) -> None:
     settings = {"max_tokens": 128}
     recipe: dict[str, Any] = {
         "flow": "evaluate",
@@ -45,20 +69,17 @@ def test_vllm_scores_as_this_process_does(tmp_path: Path, capsys: pytest.Capture
             benchmark("sampled", seed=3, samples=4, sampling={"temperature": 0.7, **settings}),
         ],
         "models": [
-            {"name": "inside", "model": str(WEIGHTS), "serve": "tiny"},
+            {"name": "inside", "model": student, "serve": "tiny"},
             {
                 "name": "vllm",
-                "model": str(WEIGHTS),
+                "model": student,
                 "serve": {"engine": "vllm", "dtype": "float32", "max_model_len": 512},
             },
         ],
         "k": [1, 4],
     }
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    code = main(["run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "out"), "--json"])
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    found = json.loads(printed.out)
+    found = run(tmp_path / "recipe.yaml")
     inside, served = (texts(Path(found["run_folder"]), model) for model in ("inside", "vllm"))
     equal = sum(one == other for one, other in zip(inside, served, strict=True))
     assert equal >= 0.99 * len(inside) == 0.99 * 200
