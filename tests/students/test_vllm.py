@@ -35,10 +35,17 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def student(run: Run, tmp_path: Path) -> str:
-    """A student taught by the demo's recipes, from fewer problems."""
+    """A student taught by the demo's recipes, from fewer problems, and from the teacher's weights.
+
+    On a processor vLLM has no attention for the heads of 20 dimensions that the demo's base student has.
+    """
     run(ROOT / "recipes" / "demo.yaml", "problems.count=100")
-    demo = ("validation.problems.count=100", f"dataset.run={tmp_path / 'out' / 'demo'}")
-    return str(Path(run(ROOT / "recipes" / "demo-train.yaml", *demo)["run_folder"]) / "student")
+    changes = (
+        f"student={ROOT / 'teachers' / 'tiny_weights'}",
+        f"dataset.run={tmp_path / 'out' / 'demo'}",
+        "validation.problems.count=100",
+    )
+    return str(Path(run(ROOT / "recipes" / "demo-train.yaml", *changes)["run_folder"]) / "student")
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def texts(folder: Path, model: str) -> list[str]:
 
 @pytest.mark.usefixtures("_vllm")
 @pytest.mark.timeout(600)
-def test_vllm_scores_the_demos_student_as_this_process_does(run: Run, student: str, tmp_path: Path) -> None:
+def test_vllm_scores_a_student_as_this_process_does(run: Run, student: str, tmp_path: Path) -> None:
     settings = {"max_tokens": 128}
     recipe: dict[str, Any] = {
         "flow": "evaluate",
