@@ -1,9 +1,10 @@
 """What a crash costs: a run is killed at random moments, resumed, and compared with one that was left alone.
 
-    python bench/kill.py [--questions 2000] [--kills 10] [--latency 0.2] [--seed 0] [--ledger postgresql://…]
+    python bench/kill.py [--questions 2000] [--kills 10] [--latency 0.2] [--seed 0] [--ledger postgresql://…] [--beside]
 
-With --ledger, which must be an empty database, a second process is at the same run from a folder of its own, is never
-killed, and shares the ledger.
+Each kill waits until the teacher has delivered a random number of replies more, so that all of them come while the run
+asks. --ledger names an empty database in place of a file; with --beside a second process is at the same run from a
+folder of its own, is never killed, and shares that ledger.
 
 A practice teacher on loopback counts what it delivered. Prints the replies delivered twice, and whether the datasets of
 the killed and of the undisturbed run are equal byte for byte. Exit status 1 when either is not as promised.
@@ -23,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _TEARDOWN_S = 0.3
+_LOOK_AGAIN_S = 0.02
 RECIPE = """\
 flow: rationales
 name: kill
@@ -40,24 +42,23 @@ def main() -> int:
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ledger", default="")
+    parser.add_argument("--beside", action="store_true")
     args = parser.parse_args()
     options = ["--set", f"ledger={args.ledger}"] if args.ledger else []
     draw = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as scratch, Teacher(args.latency) as teacher:
         folder = Path(scratch)
         write_inputs(folder, teacher.url, args.questions)
-        started = time.monotonic()
         undisturbed = run_to_the_end(folder, "undisturbed")
-        whole = time.monotonic() - started
         needed = len(teacher.deliveries())
-        print(f"undisturbed: {whole:.1f} s, {needed} replies")
+        print(f"undisturbed: {needed} replies")
         kills: list[float] = []
-        beside = start(folder, "beside", options) if args.ledger else None
+        beside = start(folder, "beside", options) if args.beside else None
         for number in range(args.kills):
-            wait = draw.uniform(0.1, 1.0) * whole / max(args.kills / 2, 1)
-            killed = kill_after(folder, wait, options)
+            more = draw.randint(1, max(args.questions // (args.kills + 1), 1))
+            killed = kill_after(folder, teacher, more, draw.uniform(0, args.latency), options)
             kills += [killed] if killed is not None else []
-            print(f"kill {number + 1} after {wait:.2f} s: {'in mid-run' if killed else 'it had ended before'}")
+            print(f"kill {number + 1}, {more} replies on: {'in mid-run' if killed else 'it had ended before'}")
         resumed = run_to_the_end(folder, "killed", options)
         same = undisturbed == resumed
         if beside is not None:
@@ -96,6 +97,11 @@ class Teacher:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(10)
+
+    def delivered(self) -> int:
+        """How many replies left whole."""
+        with urllib.request.urlopen(self.url.removesuffix("/v1") + "/stats") as reply:
+            return int(json.load(reply)["delivered"])
 
     def deliveries(self) -> list[tuple[str, float]]:
         """Every reply that left whole: a hash of its request, and when."""
@@ -136,17 +142,19 @@ def start(folder: Path, out: str, options: list[str]) -> "subprocess.Popen[bytes
     )
 
 
-def kill_after(folder: Path, wait: float, options: list[str]) -> float | None:
+def kill_after(folder: Path, teacher: Teacher, more: int, wait: float, options: list[str]) -> float | None:
     """Start the run and kill it; gives the moment of the signal, or nothing where it had ended before."""
+    wanted = teacher.delivered() + more
     process = start(folder, "killed", options)
-    try:
-        process.wait(wait)
-    except subprocess.TimeoutExpired:
-        now = time.time()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return now
-    return None
+    while teacher.delivered() < wanted and process.poll() is None:
+        time.sleep(_LOOK_AGAIN_S)
+    time.sleep(wait)
+    if process.poll() is not None:
+        return None
+    now = time.time()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return now
 
 
 if __name__ == "__main__":
