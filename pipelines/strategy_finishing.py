@@ -11,6 +11,7 @@ from typing import Any
 from critics.library import Library
 from critics.strategy import Strategy
 from pipelines.asking_session import Asked
+from pipelines.finishing import tally_as_json
 from pipelines.library_building import Built
 from pipelines.run_folder import MANIFEST, output_hashes, version
 from pipelines.spending import Usage, in_usd
@@ -30,7 +31,6 @@ from pipelines.tables import TableWriter, write_text
 from prompts import load_prompt
 from teachers.ledger_rows import LedgerLike
 from teachers.ledgers import open_ledger
-from teachers.tally import Tally
 
 LIBRARY = "strategies/library.sqlite"
 _TABLES = ("strategies/library", "strategies/dialogues", "strategies/gate", "strategies/returns", "evaluation")
@@ -138,7 +138,7 @@ def _manifest(run: StrategyRun, results: Results) -> dict[str, Any]:
         },
         "spend": _spend(run),
         "budget": _budget(run, results),
-        "asking": {label: _tally(tally) for label, tally in results.asked.tallies.items()},
+        "asking": {label: tally_as_json(tally) for label, tally in results.asked.tallies.items()},
         "ledger": {"file": run.ledger.name} if not isinstance(run.ledger, str) else {"url": run.ledger},
         "seeds": {"customers": recipe.customers.seed},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -178,13 +178,3 @@ def _budget(run: StrategyRun, results: Results) -> dict[str, Any] | None:
     if spent is None:
         return None
     return {"caps": run.recipe.budget.model_dump(exclude_none=True), "spent": spent.as_json()}
-
-
-def _tally(tally: Tally) -> dict[str, Any]:
-    return {
-        "sent": tally.sent,
-        "bought": tally.bought,
-        "replayed": tally.replayed,
-        "unanswered": tally.unanswered,
-        "errors": dict(tally.errors.most_common()),
-    }

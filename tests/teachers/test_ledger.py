@@ -81,8 +81,8 @@ def test_what_is_acknowledged_is_there_for_the_next_process(at: Address) -> None
 def test_processes_that_open_a_new_ledger_at_once_all_get_it(tmp_path: Path) -> None:
     def open_at_once(number: int) -> None:
         together.wait(30)
-        with Ledger(tmp_path / f"{number // 8}.sqlite"):
-            pass
+        with Ledger(tmp_path / f"{number // 8}.sqlite") as ledger:
+            assert ledger.stats().requests == 0
 
     together = threading.Barrier(8)
     with ThreadPoolExecutor(8) as pool:
