@@ -54,4 +54,4 @@ constraints:
 
 # The embedded models' weights, made again from their seeds.
 tiny-models: setup
-	$(BIN)/python -m pipelines.tiny_models
+	$(BIN)/python -m pipelines.embedded.models

@@ -20,8 +20,9 @@ from throughput import ROOT, prepared, serving
 
 _EVERY_S = 0.002
 PARTS = {
-    "questions from Parquet, prompt, key": ("prompts/", "jinja2/", "teachers/records.py", "pipelines/asks.py",
-                                            "pipelines/tables.py", "pipelines/run_folder.py"),
+    "questions from Parquet, prompt, key": ("prompts/", "jinja2/", "teachers/records.py",
+                                            "pipelines/rationales/asks.py", "pipelines/tables.py",
+                                            "pipelines/run_folder.py"),
     "send and receive (aiohttp)": ("aiohttp/", "teachers/openai_endpoint.py", "multidict/", "yarl/"),
     "ledger: reply, claim, fsync": ("teachers/ledger.py", "teachers/ledger_rows.py", "teachers/sqlite_tables.py",
                                     "teachers/group_sync.py", "teachers/claims.py"),
@@ -29,8 +30,8 @@ PARTS = {
                                "teachers/pace.py"),
     "budget": ("teachers/budget.py", "teachers/metering.py", "teachers/prices.py"),
     "reading the reply": ("teachers/wire.py",),
-    "trace, progress": ("teachers/trace.py", "pipelines/tracing.py", "pipelines/progress.py",
-                        "pipelines/asking_note.py", "pyarrow/"),
+    "trace, progress": ("teachers/trace.py", "pipelines/asking/tracing.py", "pipelines/progress.py",
+                        "pipelines/asking/note.py", "pyarrow/"),
     "workers, deadlines": ("teachers/asking.py", "teachers/policy.py", "asyncio/timeouts.py"),
 }  # fmt: skip
 _REST = "event loop (uvloop), start and end"
@@ -57,14 +58,15 @@ def main() -> int:
 
 def sampled(url: str, requests: int, window: int, found: Counter[str]) -> float:
     """Seconds of CPU that asking took."""
-    from pipelines import asking_session, teaching
+    from pipelines.asking import session
+    from pipelines.rationales import teaching
 
     def sample(_: int, frame: FrameType | None) -> None:
         found[part_of(frame)] += 1
 
     signal.signal(signal.SIGPROF, sample)
     with tempfile.TemporaryDirectory() as scratch, prepared(Path(scratch), url, requests, window) as run:
-        asking_session.can_fork = lambda: False  # type: ignore[assignment]
+        session.can_fork = lambda: False  # type: ignore[assignment]
         gc.freeze()
         gc.set_threshold(10_000)
         before = cpu()

@@ -17,15 +17,15 @@ from pathlib import Path
 import yaml
 
 from critics.strategy import Strategy, Turn
-from pipelines.answers import Answers
-from pipelines.asking_session import Session, ask
-from pipelines.gating import Candidate, Gated, Gatekeeper, pool_of
+from pipelines.asking.answers import Answers
+from pipelines.asking.session import Session, ask
 from pipelines.recipe_files import load_recipe
 from pipelines.run_folder import opened
-from pipelines.strategy_recipes import Strategies
-from pipelines.strategy_runs import StrategyRun, prepare
-from pipelines.talking import Stage, nothing
-from pipelines.turn_comparing import Judging
+from pipelines.strategy.gating import Candidate, Gated, Gatekeeper, pool_of
+from pipelines.strategy.preparing import StrategyRun, prepare
+from pipelines.strategy.recipe import Strategies
+from pipelines.strategy.talking import Stage, nothing
+from pipelines.strategy.turn_comparing import Judging
 from teachers.ledgers import open_ledger
 from teachers.practice_world import HARM, RULES, issue_of, knows
 from teachers.tally import Tally

@@ -20,7 +20,7 @@ import torch
 import yaml
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pipelines.word_problems import DEMO, word_problem
+from pipelines.embedded.word_problems import DEMO, word_problem
 from teachers.tiny_model import PACKAGED, TinyModel
 
 ROOT = Path(__file__).resolve().parent.parent

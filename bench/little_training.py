@@ -12,8 +12,8 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, get_linear_s
 from transformers.utils.logging import disable_progress_bar
 
 from bench.little_world import Pair
-from pipelines.tiny_cards import Accuracy, measure
-from pipelines.word_problems import WordProblem
+from pipelines.embedded.cards import Accuracy, measure
+from pipelines.embedded.word_problems import WordProblem
 from students.divergence import at_divergence, from_divergence
 from students.objectives import redi_loss
 from teachers.tiny_model import TinyModel

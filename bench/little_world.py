@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from pipelines.tiny_cards import problems
-from pipelines.tiny_recipes import STUDENT
-from pipelines.word_problems import WordProblem
+from pipelines.embedded.cards import problems
+from pipelines.embedded.recipes import STUDENT
+from pipelines.embedded.word_problems import WordProblem
 from teachers.tiny_model import TinyModel
 
 LEARNT, VALIDATION, TEST = 20, 21, 22  # streams of word problems; none is a model's, a card's or the demo's

@@ -24,8 +24,8 @@ sys.path.insert(0, str(ROOT))
 from bench.little_table import curves, tables  # noqa: E402
 from bench.little_training import Batch, Loss, Probe, Student, dpo, nll, redi, score, sft, shuffled, simpo, train  # noqa: E402
 from bench.little_world import TEST, VALIDATION, demonstrations, pairs, probed, taught  # noqa: E402
-from pipelines.tiny_cards import problems  # noqa: E402
-from pipelines.tiny_recipes import STUDENT  # noqa: E402
+from pipelines.embedded.cards import problems  # noqa: E402
+from pipelines.embedded.recipes import STUDENT  # noqa: E402
 
 OBJECTIVES: dict[str, Loss] = {
     "SFT": sft,

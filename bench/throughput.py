@@ -210,7 +210,7 @@ def litellm_sdk(url: str, requests: int, window: int) -> dict[str, float]:
 
 def potstill(url: str, requests: int, window: int) -> dict[str, float]:
     """The asking stage of a run."""
-    from pipelines.teaching import ask_teachers
+    from pipelines.rationales.teaching import ask_teachers
 
     with tempfile.TemporaryDirectory() as scratch, prepared(Path(scratch), url, requests, window) as run:
         with Meter() as meter:
@@ -222,8 +222,8 @@ def potstill(url: str, requests: int, window: int) -> dict[str, float]:
 @contextmanager
 def prepared(folder: Path, url: str, requests: int, window: int) -> Any:
     """A run that is about to ask, with a price and a cap, so that every request is reserved and settled."""
-    from pipelines.preparing import load
-    from pipelines.rationales import load_problems
+    from pipelines.rationales.flow import load_problems
+    from pipelines.rationales.preparing import load
     from pipelines.run_folder import opened
 
     with (folder / "questions.jsonl").open("w") as file:

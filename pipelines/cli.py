@@ -193,8 +193,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _estimate(args: argparse.Namespace) -> int:
-    from pipelines.estimate import estimate
-    from pipelines.estimate_summary import as_json, as_text
+    from pipelines.estimating.estimate import estimate
+    from pipelines.estimating.summary import as_json, as_text
 
     found = estimate(args.recipe, args.set, args.out)
     sys.stdout.write(json.dumps(as_json(found)) + "\n" if args.json else as_text(found))
@@ -209,7 +209,7 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _review(args: argparse.Namespace) -> int:
-    from pipelines.review_command import Options, review, show_log
+    from pipelines.review.command import Options, review, show_log
 
     options = Options(
         run=args.run,
@@ -226,7 +226,7 @@ def _review(args: argparse.Namespace) -> int:
 
 
 def _serve_library(args: argparse.Namespace) -> int:
-    from pipelines.library_command import ServeOptions, serve_library
+    from pipelines.strategy.library_command import ServeOptions, serve_library
 
     options = ServeOptions(
         run=args.run,
@@ -244,7 +244,7 @@ def _serve_library(args: argparse.Namespace) -> int:
 
 
 def _pack_library(args: argparse.Namespace) -> int:
-    from pipelines.library_command import pack_library
+    from pipelines.strategy.library_command import pack_library
 
     return pack_library(args.run, args.library, args.form)
 

@@ -14,10 +14,10 @@ from typing import Literal
 
 from pipelines.endpoints import Endpoint
 from pipelines.flows import flow_of
+from pipelines.rationales.recipe import Rationales
 from pipelines.recipe_files import load_recipe
-from pipelines.recipes import Rationales
 from pipelines.run_folder import OUT
-from pipelines.served_models import vllm_python
+from pipelines.serving.models import vllm_python
 from students.serving import ServingError
 from teachers.ballast import BALLAST_BYTES
 

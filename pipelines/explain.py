@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UserError
-from pipelines.records import Generation, Pair, Problem, Rejected, SftRow, VerdictRow
+from pipelines.rationales.records import Generation, Pair, Problem, Rejected, SftRow, VerdictRow
 from pipelines.run_folder import MANIFEST, read_manifest
 from pipelines.tables import read_table
 from teachers.errors import LedgerError

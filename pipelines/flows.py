@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.critic_recipes import CriticReport, TrainCritic
-from pipelines.evaluation_recipes import Evaluate
-from pipelines.recipes import Rationales, Recipe
+from pipelines.critic_flows.recipes import CriticReport, TrainCritic
+from pipelines.evaluation.recipe import Evaluate
+from pipelines.rationales.recipe import Rationales
+from pipelines.recipes import Recipe
 from pipelines.run_folder import RunFolder
-from pipelines.strategy_recipes import Strategies
-from pipelines.train_recipe import Train
+from pipelines.strategy.recipe import Strategies
+from pipelines.training.recipe import Train
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,40 +37,53 @@ def flow_of(recipe: Recipe) -> Flow:
     """The flow that a recipe is for."""
     match recipe:
         case Rationales():
-            from pipelines import preparing, rationales, summary
-
-            return Flow(preparing.prepare, rationales.rationales, rationales.complete, summary.as_text)
-        case TrainCritic():
-            from pipelines import critic_summary, critic_training
-
-            return Flow(
-                critic_training.prepare, critic_training.train_critic, critic_training.complete, critic_summary.training
-            )
-        case CriticReport():
-            from pipelines import critic_reporting, critic_summary
-
-            return Flow(
-                critic_reporting.prepare,
-                critic_reporting.critic_report,
-                critic_reporting.complete,
-                critic_summary.reporting,
-            )
+            return _rationales()
         case Train():
-            from pipelines import train_preparing, train_summary, training
-
-            return Flow(train_preparing.prepare, training.train, training.complete, train_summary.as_text)
-        case Strategies():
-            from pipelines import strategies, strategy_runs, strategy_summary
-
-            return Flow(strategy_runs.prepare, strategies.strategies, strategies.complete, strategy_summary.as_text)
+            return _train()
         case Evaluate():
-            from pipelines import evaluating, evaluation_preparing, score_table
-
-            return Flow(
-                evaluation_preparing.prepare_evaluation,
-                evaluating.evaluate,
-                evaluating.complete,
-                score_table.as_text,
-                score_table.score_table,
-            )
+            return _evaluate()
+        case TrainCritic():
+            return _train_critic()
+        case CriticReport():
+            return _critic_report()
+        case Strategies():
+            return _strategies()
     raise AssertionError(f"no flow for {recipe.flow}")
+
+
+def _rationales() -> Flow:
+    from pipelines.rationales import flow, preparing, summary
+
+    return Flow(preparing.prepare, flow.rationales, flow.complete, summary.as_text)
+
+
+def _train() -> Flow:
+    from pipelines.training import flow, preparing, summary
+
+    return Flow(preparing.prepare, flow.train, flow.complete, summary.as_text)
+
+
+def _evaluate() -> Flow:
+    from pipelines.evaluation import flow, preparing, score_table
+
+    return Flow(
+        preparing.prepare_evaluation, flow.evaluate, flow.complete, score_table.as_text, score_table.score_table
+    )
+
+
+def _train_critic() -> Flow:
+    from pipelines.critic_flows import summary, training
+
+    return Flow(training.prepare, training.train_critic, training.complete, summary.training)
+
+
+def _critic_report() -> Flow:
+    from pipelines.critic_flows import reporting, summary
+
+    return Flow(reporting.prepare, reporting.critic_report, reporting.complete, summary.reporting)
+
+
+def _strategies() -> Flow:
+    from pipelines.strategy import flow, preparing, summary
+
+    return Flow(preparing.prepare, flow.strategies, flow.complete, summary.as_text)

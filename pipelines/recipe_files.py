@@ -10,12 +10,13 @@ import pydantic
 import yaml
 from pydantic import BaseModel
 
-from pipelines.critic_recipes import CriticReport, TrainCritic
+from pipelines.critic_flows.recipes import CriticReport, TrainCritic
 from pipelines.errors import UserError
-from pipelines.evaluation_recipes import Evaluate
-from pipelines.recipes import Rationales, Recipe
-from pipelines.strategy_recipes import Strategies
-from pipelines.train_recipe import Train
+from pipelines.evaluation.recipe import Evaluate
+from pipelines.rationales.recipe import Rationales
+from pipelines.recipes import Recipe
+from pipelines.strategy.recipe import Strategies
+from pipelines.training.recipe import Train
 
 MODELS: dict[str, type[Recipe]] = {
     "rationales": Rationales,

@@ -1,14 +1,12 @@
 """Recipes: one typed model a flow; a key that is not known is an error. `recipe_files` reads them."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from critics.combination import CombineRule
-from critics.final_answer import Rule
 from pipelines.endpoints import LITELLM, Endpoint, Slug, Strict
-from pipelines.filter_recipes import EvaluationSet, Filters, Privacy
 from teachers.tiny import MODEL as TINY
 
 
@@ -206,113 +204,6 @@ class Teacher(Endpoint):
         return super().unmetered or (self.serve is not None and self.price is None)
 
 
-class Critic(Strict):
-    """How replies are judged.
-
-    Attributes:
-        judge: ``math`` compares with the gold answer; ``choice`` picks from the menu; ``vote`` takes the majority's
-            answer for gold where there is none; ``model`` leaves every whole reply to the recipe's `Judge`.
-        answer: Where the final answer may stand, first match first; or ``program``: replies are Python programs, and
-            what they compute is the answer.
-        cut: A reply ends before the first of these texts.
-        menu_letters: The letters in a reply are those of the problem's own menu. False where the teacher saw the menu
-            in another order: then only a choice's text counts.
-        timeout_s: For one comparison.
-        memory_mb: For one worker process.
-        min_votes: Fewer votes decide nothing.
-        second: A second verifier: ``vote``, the majority of the problem's replies, which knows nothing of the gold.
-        combine: What the two say together (see `critics.combination`).
-        labels: ``clear``: only a clearly wrong reply may be a negative. ``redi``: whatever is not verified right is
-            negative, truncated and unreadable replies included (arXiv 2505.24850, section 3.1).
-    """
-
-    judge: Literal["math", "choice", "vote", "model"] = "math"
-    answer: list[Rule] | Literal["program"] = Field(default=["boxed", "phrase"])
-    cut: list[str] = Field(default=[])
-    menu_letters: bool = True
-    workers: int = Field(default=2, gt=0)
-    timeout_s: float = Field(default=10, gt=0)
-    memory_mb: int = Field(default=2048, ge=512)
-    min_votes: int = Field(default=3, gt=0)
-    second: Literal["vote"] | None = None
-    combine: CombineRule = "both"
-    labels: Literal["clear", "redi"] = "clear"
-
-    @property
-    def rules(self) -> Sequence[Rule]:
-        """How the final answer is read; what a program came to stands in a box."""
-        return ("boxed",) if self.answer == "program" else self.answer
-
-    @model_validator(mode="after")
-    def _check(self) -> "Critic":
-        if self.second == self.judge:
-            raise ValueError("second must be another verifier than judge: leave it out")
-        if self.second is None and "combine" in self.model_fields_set:
-            raise ValueError("combine needs a second verifier: add second, or leave combine out")
-        if self.answer == "program" and self.judge == "choice":
-            raise ValueError("a program names no choice: take another answer, or judge: math")
-        return self
-
-
-class Judge(Endpoint):
-    """A model that gives its opinion of replies, beside the critic's verdict or in its place.
-
-    Attributes:
-        rubric: ``answer``: is the final answer the gold one; ``quality``: a score from 1 to 5 by `criteria`.
-        criteria: What makes a reply good.
-        threshold: This score or more passes.
-        when: ``unjudged``: asked about what the critic leaves undecided; ``not_passed``: and about what it fails;
-            ``always``: about every whole reply.
-        samples: Opinions of every reply; more than half of them decide.
-        form: How the endpoint is told what to write: by a JSON schema, by wanting a JSON object, by the prompt alone.
-        repairs: At most so many times is it asked again for an opinion that cannot be read.
-    """
-
-    section: ClassVar[str] = "judge"
-
-    model: str
-    name: Slug = "judge"
-    samples: int = Field(default=1, gt=0, le=64)
-    rubric: Literal["answer", "quality"] = "answer"
-    criteria: list[str] = Field(default=[])
-    threshold: int = Field(default=4, ge=2, le=5)
-    when: Literal["unjudged", "not_passed", "always"] = "unjudged"
-    form: Literal["json_schema", "json_object", "prompt"] = "json_schema"
-    repairs: int = Field(default=1, ge=0, le=5)
-
-    @model_validator(mode="after")
-    def _check(self) -> "Judge":
-        if self.model == TINY:
-            raise ValueError("the embedded teacher cannot judge: name another model")
-        if self.rubric == "quality" and not self.criteria:
-            raise ValueError("rubric: quality needs criteria: list what makes a reply good")
-        if self.rubric == "answer" and self.criteria:
-            raise ValueError("criteria are for rubric: quality: leave them out")
-        return self
-
-
-class Sft(Strict):
-    """Which right replies become SFT rows: the first so many of a problem, equal texts once; ``null`` for all."""
-
-    per_problem: int | None = Field(default=None, gt=0)
-
-
-class Pairs(Strict):
-    """Which right and wrong replies become pairs.
-
-    Attributes:
-        policy: ``first``: first right, first wrong, as in REDI; ``closest_length``; ``hardest_wrong``: the wrong answer
-            with the most votes; ``all``: every combination, in order.
-        per_problem: At most so many pairs of one problem.
-        teachers: A student can learn who wrote which side, so ``prefer_same`` pairs two teachers only where no teacher
-            has both a right and a wrong reply; ``same`` never does; ``any`` does not look.
-    """
-
-    policy: Literal["first", "closest_length", "hardest_wrong", "all"] = "first"
-    per_problem: int = Field(default=1, gt=0)
-    teachers: Literal["prefer_same", "same", "any"] = "prefer_same"
-
-
 class AskingRecipe(Recipe):
     """What the recipes of flows that ask models have.
 
@@ -326,59 +217,6 @@ class AskingRecipe(Recipe):
     ledger: str | None = None
 
     @property
+    @abstractmethod
     def asked(self) -> Sequence[Endpoint]:
         """All who are asked."""
-        raise NotImplementedError
-
-
-class Rationales(AskingRecipe):
-    """A recipe of the ``rationales`` flow.
-
-    Attributes:
-        judge: A model whose opinion joins the critic's verdicts.
-        prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
-        student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
-        evaluation_sets: What must not be trained on.
-    """
-
-    flow: Literal["rationales"]
-    problems: Problems
-    teacher: list[Teacher] = Field(min_length=1)
-    prompt: str = "solve_math"
-    student_prompt: str | None = None
-    critic: Critic = Critic()
-    judge: Judge | None = None
-    sft: Sft = Sft()
-    pairs: Pairs = Pairs()
-    evaluation_sets: list[EvaluationSet] = Field(default=[])
-    filters: Filters = Filters()
-    privacy: Privacy = Privacy()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_teacher_is_a_list_of_one(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("teacher"), dict):
-            return {**data, "teacher": [data["teacher"]]}
-        return data
-
-    @model_validator(mode="after")
-    def _check(self) -> "Rationales":
-        if self.critic.answer == "program" and any(teacher.stop_early for teacher in self.teacher):
-            raise ValueError("stop_early reads answers while it asks, and runs no programs: leave it out")
-        labels = [endpoint.label for endpoint in self.asked]
-        twice = next((label for label in labels if labels.count(label) > 1), None)
-        if twice:
-            raise ValueError(f"two of teacher and judge are called {twice!r}: give each a name of its own")
-        if self.critic.judge == "model" and self.judge is None:
-            raise ValueError("critic.judge: model leaves replies to a judge: add the section judge")
-        return self
-
-    @property
-    def asked(self) -> list[Teacher | Judge]:
-        """All who are asked."""
-        return [*self.teacher, *([self.judge] if self.judge else [])]
-
-    @property
-    def needs_answer(self) -> bool:
-        """Whether a problem without a gold answer is of no use."""
-        return self.critic.judge in ("math", "choice") or (self.judge is not None and self.judge.rubric == "answer")

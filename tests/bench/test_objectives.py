@@ -12,7 +12,7 @@ from trl.experimental.cpo import CPOConfig, CPOTrainer
 from bench.little_training import Student, dpo, logprobs, sft, simpo
 from bench.little_world import PROBED, Pair, Replies, pairs, probed
 from bench.objectives import main
-from pipelines.tiny_recipes import STUDENT
+from pipelines.embedded.recipes import STUDENT
 
 TWO = [
     Pair("Mia has 3 eggs. How many eggs?", r"The sum is 3 + 4 = 7. The answer is \boxed{7}.", r"The sum is 5."),

@@ -13,7 +13,7 @@ import httpx
 
 from critics.library import Library
 from critics.strategy import Dialogue, Score, Strategy, Turn
-from pipelines.records import Pair
+from pipelines.rationales.records import Pair
 from pipelines.tables import TableWriter
 
 ROOT = Path(__file__).parent.parent.parent

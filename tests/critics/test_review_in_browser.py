@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from critics.library import Library
-from pipelines.spot_check import read_summaries
+from pipelines.review.spot_check import read_summaries
 from tests.critics.review_world import DIALOGUES, HOSTILE, STRATEGIES, make_pairs, make_run, served
 
 REFUND = "refund-before-identity"

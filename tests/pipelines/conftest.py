@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from pipelines.cli import main
-from pipelines.preparing import Run, load
-from pipelines.rationales import rationales
+from pipelines.rationales.flow import rationales
+from pipelines.rationales.preparing import Run, load
 from pipelines.run_folder import opened
 
 Write = Callable[..., Path]

@@ -9,9 +9,9 @@ import datasets
 import pytest
 import yaml
 
-from pipelines.card import card, escaped
-from pipelines.preparing import Run
-from pipelines.rationales import rationales
+from pipelines.rationales.card import card, escaped
+from pipelines.rationales.flow import rationales
+from pipelines.rationales.preparing import Run
 from pipelines.run_folder import opened
 
 Distil = Callable[..., tuple[Run, dict[str, Any]]]

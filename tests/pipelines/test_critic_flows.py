@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipelines.cli import main
-from pipelines.critic_records import ScoreRow
+from pipelines.critic_flows.records import ScoreRow
 from pipelines.tables import read_table
 
 pytestmark = pytest.mark.filterwarnings(
@@ -132,8 +132,8 @@ def test_a_cross_encoder_is_trained(tmp_path: Path, run: Run) -> None:
 
 
 def test_votes_on_several_items_of_a_row(tmp_path: Path) -> None:
-    from pipelines.critic_recipes import TrainCritic
-    from pipelines.labelled import read_labelled, table_source
+    from pipelines.critic_flows.labelled import read_labelled, table_source
+    from pipelines.critic_flows.recipes import TrainCritic
 
     lines = [("q1", "1|2"), ("q1", "2"), ("q1", ""), ("q2", "1"), ("q2", "")]
     rows = [{"id": name, "e1": f"{name} a", "e2": f"{name} b", "accepted": accepted} for name, accepted in lines]

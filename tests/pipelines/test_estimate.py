@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main
-from pipelines.estimate import Range, predict
+from pipelines.estimating.estimate import Range, predict
 
 Serve = Callable[..., str]
 Write = Callable[..., Path]

@@ -15,7 +15,7 @@ import yaml
 
 from critics.canaries import FORMAT, SPACE
 from pipelines.cli import main
-from pipelines.records import CanaryRow
+from pipelines.rationales.records import CanaryRow
 from pipelines.tables import TableWriter
 from teachers.ledger import Ledger
 from tests.stand_in import ROOT, stand_in

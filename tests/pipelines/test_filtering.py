@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from pipelines.cli import main
-from pipelines.estimate import estimate
-from pipelines.preparing import Run
-from pipelines.records import CanaryRow, Pair, Problem, Rejected, SftRow
+from pipelines.estimating.estimate import estimate
+from pipelines.rationales.preparing import Run
+from pipelines.rationales.records import CanaryRow, Pair, Problem, Rejected, SftRow
 from pipelines.tables import read_table
 
 Distil = Callable[..., tuple[Run, dict[str, Any]]]

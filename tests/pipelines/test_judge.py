@@ -15,8 +15,8 @@ import pytest
 
 from critics.verdict import Verdict
 from pipelines.cli import main
-from pipelines.records import VerdictRow
-from pipelines.second_opinion import join
+from pipelines.rationales.records import VerdictRow
+from pipelines.rationales.second_opinion import join
 from pipelines.tables import read_table
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from critics.library import Library
 from critics.sentence_encoder import BUNDLED, Remembering, SentenceEncoder
 from critics.strategy import Strategy
-from pipelines.library_proxy import SERVED, LibraryProxy
+from pipelines.strategy.library_proxy import SERVED, LibraryProxy
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"a": 1}'}}
 CHUNKS = [

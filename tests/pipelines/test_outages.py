@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipelines.asking.lanes import lanes
 from pipelines.cli import main
-from pipelines.lanes import lanes
 from pipelines.recipes import Teacher
 
 Serve = Callable[..., str]

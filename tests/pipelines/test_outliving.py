@@ -12,7 +12,7 @@ PARENT = """
 import os, select, sys, time
 from pathlib import Path
 from pipelines.errors import UserError
-from pipelines.outliving import can_fork, in_child
+from pipelines.asking.outliving import can_fork, in_child
 
 def work(orphaned):
     what, note = sys.argv[1], Path(sys.argv[2])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.pairing import pair
-from pipelines.recipes import Pairs
-from pipelines.records import Generation, Judged
+from pipelines.rationales.pairing import pair
+from pipelines.rationales.recipe import Pairs
+from pipelines.rationales.records import Generation, Judged
 
 
 def reply(index: int, outcome: str, text: str, answer: str | None, teacher: str = "t") -> Judged:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main
-from pipelines.preparing import load
+from pipelines.rationales.preparing import load
 from pipelines.run_folder import opened, owner
 from tests.postgres_server import PostgresServer
 

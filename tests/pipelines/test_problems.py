@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.problems import read_problems, source_of
+from pipelines.rationales.problems import read_problems, source_of
+from pipelines.rationales.records import Problem, Rejected
 from pipelines.recipes import Problems
-from pipelines.records import Problem, Rejected
 
 ROWS = [{"id": f"q{i}", "question": f"{i} + 1?", "answer": str(i + 1)} for i in range(3)]
 COLUMNS = {"id": "id", "answer": "answer"}

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from pipelines import progress
-from pipelines.asking_note import AskingNote
+from pipelines.asking.note import AskingNote
 from pipelines.progress import Progress, duration
 from teachers.budget import Budget, Caps, Charge
 from teachers.flow_control import Lane, Limits

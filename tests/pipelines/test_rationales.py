@@ -15,7 +15,7 @@ import datasets
 import pytest
 
 from pipelines.cli import main
-from pipelines.records import Generation, Pair, Problem, Rejected, SftRow
+from pipelines.rationales.records import Generation, Pair, Problem, Rejected, SftRow
 from pipelines.tables import read_table
 
 Serve = Callable[..., str]

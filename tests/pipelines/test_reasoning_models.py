@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.records import Generation, Pair, SftRow, VerdictRow
+from pipelines.rationales.records import Generation, Pair, SftRow, VerdictRow
 from pipelines.tables import read_table
 
 Serve = Callable[..., str]

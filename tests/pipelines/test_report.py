@@ -9,9 +9,9 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
-from pipelines.findings import agreement, lengths, verdicts_by_teacher, wilson
-from pipelines.preparing import Run
-from pipelines.report import report
+from pipelines.rationales.findings import agreement, lengths, verdicts_by_teacher, wilson
+from pipelines.rationales.preparing import Run
+from pipelines.rationales.report import report
 
 Made = tuple[Run, dict[str, Any]]
 Distil = Callable[..., Made]

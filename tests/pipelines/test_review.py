@@ -11,7 +11,7 @@ import pytest
 from critics.labels import Label, Labels, Summary
 from pipelines.cli import main
 from pipelines.errors import UserError
-from pipelines.spot_check import LABELS, STORE, SUMMARY, Teller, draw_sample, read_summaries
+from pipelines.review.spot_check import LABELS, STORE, SUMMARY, Teller, draw_sample, read_summaries
 from pipelines.tables import read_table
 from tests.critics.review_world import field, make_pairs, make_run, served
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main
-from pipelines.records import Generation
+from pipelines.rationales.records import Generation
 from pipelines.tables import read_table
 
 Serve = Callable[..., str]

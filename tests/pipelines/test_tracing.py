@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.preparing import Run, load
-from pipelines.tracing import TraceWriter
+from pipelines.asking.tracing import TraceWriter
+from pipelines.rationales.preparing import Run, load
 from teachers.records import Ask, Tokens
 from teachers.trace import Attempt, attempt
 from teachers.wire import RawResponse, Reading

@@ -12,13 +12,13 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from pipelines.cli import main
+from pipelines.embedded.word_problems import word_problem
 from pipelines.recipe_files import load_recipe
-from pipelines.train_preparing import TrainRun, prepare
-from pipelines.train_recipe import Train
-from pipelines.train_records import START, Score, Trained
-from pipelines.training import _out_of_memory, train_stages
-from pipelines.validating import choose
-from pipelines.word_problems import word_problem
+from pipelines.training.flow import _out_of_memory, train_stages
+from pipelines.training.preparing import TrainRun, prepare
+from pipelines.training.recipe import Train
+from pipelines.training.records import START, Score, Trained
+from pipelines.training.validating import choose
 from students.scoring import Candidate
 from students.stage import Outcome
 from teachers.tiny_model import PACKAGED

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main
-from pipelines.records import VerdictRow
+from pipelines.rationales.records import VerdictRow
 from pipelines.tables import read_table
 
 REPLIES = {"a": [["The answer is blue."] * 4 + ["The answer is red."]]}

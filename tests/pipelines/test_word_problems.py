@@ -3,8 +3,8 @@ from operator import add, floordiv, mul, sub
 
 import pytest
 
-from pipelines import word_problems
-from pipelines.word_problems import CARD, DEMO, TRAINING, WordProblem, word_problem
+from pipelines.embedded import word_problems
+from pipelines.embedded.word_problems import CARD, DEMO, TRAINING, WordProblem, word_problem
 
 OPERATORS = {"+": add, "-": sub, "*": mul, "/": floordiv}
 

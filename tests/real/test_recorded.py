@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main
-from pipelines.records import VerdictRow
+from pipelines.rationales.records import VerdictRow
 from pipelines.tables import read_table
 
 RECIPES = Path(__file__).parents[2] / "bench" / "real"

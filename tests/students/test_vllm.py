@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from pipelines.cli import main
-from pipelines.records import Generation
-from pipelines.served_models import PYTHON
+from pipelines.rationales.records import Generation
+from pipelines.serving.models import PYTHON
 from pipelines.tables import read_table
 from tests.conftest import ROOT
 

@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
 
-from pipelines.tiny_cards import Accuracy, measure, problems
-from pipelines.tiny_models import make_tokenizer
-from pipelines.tiny_recipes import STUDENT, TEACHER, TEMPERATURE, Recipe
-from pipelines.word_problems import CARD, DEMO, word_problem
+from pipelines.embedded.cards import Accuracy, measure, problems
+from pipelines.embedded.models import make_tokenizer
+from pipelines.embedded.recipes import STUDENT, TEACHER, TEMPERATURE, Recipe
+from pipelines.embedded.word_problems import CARD, DEMO, word_problem
 from teachers.tiny_model import PACKAGED, Sampled, TinyModel, _draw
 
 MODELS = [pytest.param(recipe, id=recipe.folder.name) for recipe in (TEACHER, STUDENT)]

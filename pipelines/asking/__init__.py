@@ -1,0 +1,1 @@
+"""Asking models, for every flow: sessions through the ledger, budgets and prices, lanes, traces."""

@@ -1,0 +1,1 @@
+"""How the embedded models are made and measured, and the word problems that they can do."""

@@ -1,0 +1,1 @@
+"""The ``evaluate`` flow: models in, scores out."""

@@ -1,0 +1,1 @@
+"""The ``rationales`` flow: questions in, right and wrong rationales out."""

@@ -1,0 +1,85 @@
+"""The recipe of the ``rationales`` flow."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.critic_parts import Critic, Judge
+from pipelines.endpoints import Strict
+from pipelines.rationales.filter_recipes import EvaluationSet, Filters, Privacy
+from pipelines.recipes import AskingRecipe, Problems, Teacher
+
+
+class Sft(Strict):
+    """Which right replies become SFT rows: the first so many of a problem, equal texts once; ``null`` for all."""
+
+    per_problem: int | None = Field(default=None, gt=0)
+
+
+class Pairs(Strict):
+    """Which right and wrong replies become pairs.
+
+    Attributes:
+        policy: ``first``: first right, first wrong, as in REDI; ``closest_length``; ``hardest_wrong``: the wrong answer
+            with the most votes; ``all``: every combination, in order.
+        per_problem: At most so many pairs of one problem.
+        teachers: A student can learn who wrote which side, so ``prefer_same`` pairs two teachers only where no teacher
+            has both a right and a wrong reply; ``same`` never does; ``any`` does not look.
+    """
+
+    policy: Literal["first", "closest_length", "hardest_wrong", "all"] = "first"
+    per_problem: int = Field(default=1, gt=0)
+    teachers: Literal["prefer_same", "same", "any"] = "prefer_same"
+
+
+class Rationales(AskingRecipe):
+    """A recipe of the ``rationales`` flow.
+
+    Attributes:
+        judge: A model whose opinion joins the critic's verdicts.
+        prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
+        student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
+        evaluation_sets: What must not be trained on.
+    """
+
+    flow: Literal["rationales"]
+    problems: Problems
+    teacher: list[Teacher] = Field(min_length=1)
+    prompt: str = "solve_math"
+    student_prompt: str | None = None
+    critic: Critic = Critic()
+    judge: Judge | None = None
+    sft: Sft = Sft()
+    pairs: Pairs = Pairs()
+    evaluation_sets: list[EvaluationSet] = Field(default=[])
+    filters: Filters = Filters()
+    privacy: Privacy = Privacy()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_teacher_is_a_list_of_one(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("teacher"), dict):
+            return {**data, "teacher": [data["teacher"]]}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> "Rationales":
+        if self.critic.answer == "program" and any(teacher.stop_early for teacher in self.teacher):
+            raise ValueError("stop_early reads answers while it asks, and runs no programs: leave it out")
+        labels = [endpoint.label for endpoint in self.asked]
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice:
+            raise ValueError(f"two of teacher and judge are called {twice!r}: give each a name of its own")
+        if self.critic.judge == "model" and self.judge is None:
+            raise ValueError("critic.judge: model leaves replies to a judge: add the section judge")
+        return self
+
+    @property
+    def asked(self) -> list[Teacher | Judge]:
+        """All who are asked."""
+        return [*self.teacher, *([self.judge] if self.judge else [])]
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether a problem without a gold answer is of no use."""
+        return self.critic.judge in ("math", "choice") or (self.judge is not None and self.judge.rubric == "answer")

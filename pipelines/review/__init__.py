@@ -1,0 +1,1 @@
+"""What people read and decide: strategies, and spot checks of any dataset."""

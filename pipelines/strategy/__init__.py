@@ -1,0 +1,1 @@
+"""The ``strategies`` flow, and what its library is used by."""

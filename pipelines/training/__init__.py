@@ -1,0 +1,1 @@
+"""The ``train`` flow: datasets in, a student out."""
