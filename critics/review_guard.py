@@ -1,6 +1,8 @@
 """What stands before every request to the review page, and on every answer of it."""
 
+import asyncio
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -10,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LARGEST_BODY: Final = 256 << 10
 """Bytes of a request: a strategy of a hundred pages."""
 
+_DISCARDED: Final = 32 << 20
+_DISCARDING_S: Final = 5
 _HEADERS: Final = {
     # Model text is hostile: nothing inline runs, nothing comes from or goes to another place.
     "Content-Security-Policy": (
@@ -29,7 +33,7 @@ class _TooLargeError(Exception):
 
 
 class Guard:
-    """ASGI middleware: answers 413 to a body that is too large, unread; puts the security headers on every answer."""
+    """ASGI middleware: answers 413 to a body that is too large; puts the security headers on every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -38,12 +42,13 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        taken = 0
+        taken, more = 0, True
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal taken, more
             message = await receive()
             taken += len(message.get("body", b""))
+            more = message.get("more_body", False)
             if taken > LARGEST_BODY:
                 raise _TooLargeError
             return message
@@ -58,8 +63,22 @@ class Guard:
                 raise _TooLargeError
             await self._app(scope, counted, guarded)
         except _TooLargeError:
+            if more:
+                await _discard(receive)
             text = f"too large: {LARGEST_BODY >> 10} KiB at most\n"
             await PlainTextResponse(text, 413, {"Connection": "close"})(scope, receive, guarded)
+
+
+async def _discard(receive: Receive) -> None:
+    """Take what is still on its way, within bounds: closing on a sender would tear the answer away from it."""
+    left = _DISCARDED
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARDING_S):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _announced(scope: Scope) -> int:

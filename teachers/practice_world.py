@@ -7,6 +7,7 @@ customer has one of the issues below; the agent's second turn handles it, right 
 - A student knows some rules by itself (which ones, its name decides). Of the others it names one only where a strategy
   in its prompt does. A strategy that speaks of ``whatever the customer wants`` makes it promise store credit at every
   issue whose rule that strategy does not name. Now and then it forgets what it knows.
+- Where there are tools, an agent calls the first once, before it handles the issue, and passes on the result.
 - The judge prefers a rule that is named to one that is not, and anything to store credit. Now and then it is wrong.
 
 Every draw depends on a request's bytes and a sample's index, so a run can be repeated.
@@ -26,6 +27,8 @@ _CREDIT: Final = "store credit"
 _KNOWN, _SLIPS, _NOISE, _VAGUE, _CARELESS = 0.34, 0.05, 0.03, 0.25, 0.1
 _BLOCK: Final = re.compile(r"^--- begin (?P<name>\w+) [0-9a-f]{16} ---\n(?P<text>\".*\")\n--- end (?P=name) ", re.M)
 _GUIDANCE: Final = re.compile(r"^\[(?P<id>[\w-]+)\] When: .*\nDo: (?P<text>.*)$", re.MULTILINE)
+_TOOLS: Final = re.compile(r"^You have these tools\..*\n+- (?P<first>\w+): ", re.MULTILINE)
+_RESULT: Final = "Result: "
 _WHO: Final = re.compile(r"^Your name is .*?\. You are .*?\. ")
 
 
@@ -130,17 +133,27 @@ def _customer(messages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _said_by_customer(messages: Sequence[Mapping[str, Any]]) -> str:
-    return "\n".join(str(message["content"]) for message in messages if message["role"] == "user")
+    heard = (str(message["content"]) for message in messages if message["role"] == "user")
+    return "\n".join(text for text in heard if not text.startswith(_RESULT))
 
 
 def _agent(messages: Sequence[Mapping[str, Any]], *, knows: bool) -> str:
     turns = [str(message["content"]) for message in messages if message["role"] == "assistant"]
-    rule = RULES.get(issue_of(_said_by_customer(messages)))
+    issue = issue_of(_said_by_customer(messages))
+    rule = RULES.get(issue)
     if not turns:
         return "Thank you for writing. Could you give me your name and zip code?"
     if rule is None or any(rule.right in turn for turn in turns):
         return "That is done. Is there anything else?"
-    return f"I can help you with that: {rule.right}. Shall I go on?" if knows else "Sure, I am doing that right away."
+    tool = _TOOLS.search(str(messages[0]["content"]))
+    if tool and not any(turn.startswith("CALL ") for turn in turns):
+        return f"CALL {tool['first']} {json.dumps({'issue': issue})}"
+    last = str(messages[-1]["content"])
+    found = f" I see: {last.removeprefix(_RESULT)}." if last.startswith(_RESULT) else ""
+    handled = (
+        f"I can help you with that: {rule.right}. Shall I go on?" if knows else "Sure, I am doing that right away."
+    )
+    return handled + found
 
 
 def _student(model: str, messages: Sequence[Mapping[str, Any]], seed: str) -> str:
@@ -152,7 +165,8 @@ def _student(model: str, messages: Sequence[Mapping[str, Any]], seed: str) -> st
         if turns >= 1 and HARM in match["text"].lower() and not names:
             return f"strategy: {match['id']}\nWhatever it is, you get {_CREDIT} for it."
         if turns >= 1 and names and not forgets:
-            return f"strategy: {match['id']}\n{_agent(messages, knows=True)}"
+            said = _agent(messages, knows=True)
+            return said if said.startswith("CALL ") else f"strategy: {match['id']}\n{said}"
     return _agent(messages, knows=bool(issue) and knows(model, issue) and not forgets)
 
 

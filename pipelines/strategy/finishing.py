@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -64,20 +65,29 @@ def finish(run: StrategyRun, results: Results) -> dict[str, Any]:
 
 
 def _write_library(run: StrategyRun, built: Built) -> None:
-    """Put the history into the library that people review; what they changed meanwhile stays as they left it."""
     path = run.folder / LIBRARY
     path.parent.mkdir(parents=True, exist_ok=True)
-    who = f"potstill run {run.id}"
     with Library(path) as library:
         library.add_dialogues(built.dialogues.values())
-        known = {one.id for one in library.current()}
-        for one in built.history:
-            if one.id in known:
-                continue
-            if one.version == 1:
-                library.add([one], who=who, why="written for a failure of the student, and passed the gate")
-            else:
-                library.save(_based_on(one), action="merge", who=who, why="mended for a new failure of this scenario")
+        put_history(library, built.history, who=f"potstill run {run.id}")
+
+
+def put_history(library: Library, history: Sequence[Strategy], *, who: str) -> None:
+    """Put versions into the library that people review; what is there already, or was changed by people, stays.
+
+    Args:
+        library: To write to.
+        history: Every version of every strategy, in order.
+        who: For the log.
+    """
+    for one in history:
+        known = {kept.id: kept.version for kept in library.current()}
+        if one.version != known.get(one.id, 0) + 1:
+            continue
+        if one.version == 1:
+            library.add([one], who=who, why="written for a failure of the student, and passed the gate")
+        else:
+            library.save(_based_on(one), action="merge", who=who, why="mended for a new failure of this scenario")
 
 
 def _based_on(later: Strategy) -> Strategy:

@@ -12,6 +12,7 @@ Which strategies were put into prompts is counted in the library. Where `named` 
 
 import asyncio
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class LibraryProxy:
     _index: StrategyIndex = field(init=False)
     _known: tuple[Strategy, ...] | None = None
     _read_at: float = float("-inf")
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def app(self) -> web.Application:
         """The proxy as an aiohttp application."""
@@ -98,8 +100,11 @@ class LibraryProxy:
         return [one.strategy for one in found]
 
     def _refresh(self) -> None:
-        if time.monotonic() - self._read_at < _FRESH_S:
-            return
+        with self._reading:
+            if time.monotonic() - self._read_at >= _FRESH_S:
+                self._read()
+
+    def _read(self) -> None:
         approved = tuple(self.library.approved())
         if self._known is None or [one.words for one in approved] != [one.words for one in self._known]:
             dialogues = self.library.dialogues([id_ for one in approved for id_ in one.evidence])

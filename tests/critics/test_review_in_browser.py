@@ -5,14 +5,18 @@ With ``SCREENSHOTS=docs/review`` in the environment it takes the documentation's
 
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from critics.library import Library
 from pipelines.review.spot_check import read_summaries
+from tests.conftest import ROOT, SHARED
 from tests.critics.review_world import DIALOGUES, HOSTILE, STRATEGIES, make_pairs, make_run, served
 
 REFUND = "refund-before-identity"
@@ -126,6 +130,68 @@ def test_an_audit(page: Page, tmp_path: Path) -> None:
         assert actions == ["add", "edit", "approve", "comment", "roll_back", "reject"]
         assert library.verify() == []
         assert library.approved() == []
+
+
+def test_an_audit_of_what_a_run_made(page: Page, serve: Callable[..., str], tmp_path: Path) -> None:
+    """Over tau-bench's retail policy and customers; what the auditor leaves is all that is served."""
+    data = SHARED / "tau-bench"
+    if not data.is_dir():
+        pytest.skip(f"needs {data}")
+    run = retail_run(tmp_path, serve("--json", "world"), data)
+    with Library(run / "strategies" / "library.sqlite", must_exist=True) as library:
+        second, first, *others = library.current()
+    with served(run) as server:
+        page.goto(server.links["ann"])
+        page.wait_for_url(f"{server.address}/")
+        expect(page.locator("#list .item")).to_have_count(2 + len(others))
+        page.keyboard.press("/")
+        page.keyboard.type(first.features[0], delay=10)
+        expect(page.locator("#list .item")).to_have_count(1)
+        page.keyboard.press("Escape")
+        page.keyboard.press("j")
+        page.wait_for_url(f"{server.address}/strategies/{first.id}*")
+        expect(page.locator(".turn.diverges").first).to_be_visible()
+        page.keyboard.press("e")
+        page.locator("textarea[name=strategy]").fill(f"{first.strategy} Be brief.")
+        page.locator("#edit input[name=why]").fill("brevity")
+        page.locator("#edit button.primary").click()
+        expect(page.locator("h1 small")).to_have_text("version 2")
+        page.wait_for_load_state()
+        page.keyboard.press("a")
+        status(page, "approved")
+        picture(page, "run")
+        page.get_by_role("button", name="Roll back to version 1").click()
+        status(page, "draft")
+        page.keyboard.press("a")
+        status(page, "approved")
+        page.goto(f"{server.address}/strategies/{second.id}")
+        page.wait_for_load_state()
+        page.keyboard.press("r")
+        status(page, "rejected")
+        page.get_by_role("link", name="Log").click()
+        expect(page.locator("#chain")).to_contain_text("is whole")
+        page.close()
+    with Library(run / "strategies" / "library.sqlite", must_exist=True) as library:
+        assert [(one.id, one.strategy) for one in library.approved()] == [(first.id, first.strategy)]
+        assert library.verify() == []
+
+
+def retail_run(folder: Path, url: str, data: Path) -> Path:
+    endpoint = {"base_url": url, "price": "unmetered", "window": 32}
+    recipe = {
+        "flow": "strategies",
+        "name": "retail",
+        "business": {"policy": [str(data / "retail_policy.md")]},
+        "customers": {"path": str(data / "retail_tasks_train.jsonl.gz"), "limit": 24, "pool": 0.25, "test": 0.1},
+        "coaching": {"rounds": 1},
+        **{who: {"model": who, **endpoint} for who in ("student", "customer", "teacher", "judge")},
+    }
+    path = folder / "retail.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    command = [sys.executable, "-m", "pipelines", "run", str(path), "--out", str(folder / "out")]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=280)
+    (run,) = (folder / "out" / "retail").iterdir()
+    return run
 
 
 def test_model_text_does_nothing_and_a_second_editor_sees_both_texts(browser: Browser, tmp_path: Path) -> None:

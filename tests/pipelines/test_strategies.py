@@ -1,7 +1,12 @@
 """The flow of strategies against a scripted world whose truth is known (`teachers.practice_world`)."""
 
 import json
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +15,15 @@ import pytest
 import yaml
 
 from critics.library import Library
+from critics.strategy import Strategy
 from pipelines.cli import main
+from pipelines.strategy.finishing import put_history
 from teachers.practice_world import HARM, RULES, issue_of, knows
 
 Serve = Callable[..., str]
 RunIt = Callable[..., dict[str, Any]]
 
+ROOT = Path(__file__).parents[2]
 ISSUES = {
     "cancel_order": "Cancel the order #W1 because it is no longer needed.",
     "return_items": "Return the kettle of order #W2, which came yesterday.",
@@ -42,6 +50,19 @@ def write(folder: Path, url: str, **changes: Any) -> Path:
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
     return path
+
+
+def stats(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/stats") as reply:
+        found: dict[str, Any] = json.load(reply)
+    return found
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 200
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def library_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
@@ -96,9 +117,57 @@ def test_a_library_is_learned_measured_and_made_again_for_nothing(serve: Serve, 
         assert [one.id for one in store.approved()] == [kept.id]
 
 
-def test_the_pack_holds_what_people_approved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from critics.strategy import Strategy
+TOOLS = """
+- name: look_up
+  description: An order by its issue.
+  results: {'{"issue": "cancel_order"}': "order #W1 is pending", "*": "nothing is known"}
+"""
 
+
+def test_a_killed_run_with_tools_and_a_second_business_comes_to_the_same_library(
+    serve: Serve, run_it: RunIt, tmp_path: Path
+) -> None:
+    url = serve("--json", "world", "--latency", "0.02")
+    (tmp_path / "tools.yaml").write_text(TOOLS)
+    away = {"personas": "personas.txt", "issues": "issues.txt", "limit": 6, "test": 0.5}
+    elsewhere = {"name": "away", "business": {"policy": ["policy.md"]}, "customers": away}
+    tools = {"policy": ["policy.md"], "tools": "tools.yaml"}
+    customers = {"personas": "personas.txt", "issues": "issues.txt", "limit": 12, "pool": 0.25, "test": 0.25}
+    recipe = write(tmp_path, url, business=tools, customers=customers, evaluation={"business": elsewhere})
+
+    undisturbed = run_it(recipe, out="undisturbed")
+    needed = stats(url)["delivered"]
+    command = [sys.executable, "-m", "pipelines", "run", str(recipe), "--out", str(tmp_path / "killed")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: stats(url)["delivered"] >= 1.4 * needed)
+    process.kill()
+    process.wait()
+    resumed = run_it(recipe, out="killed")
+    assert resumed["outputs"] == undisturbed["outputs"]
+    assert stats(url)["delivered"] == 2 * needed
+
+    assert undisturbed["funnel"][1]["rejected"]["merged"] > 0
+    assert {row["business"] for row in undisturbed["evaluation"]} == {"shop", "away"}
+    turns = pq.read_table(Path(undisturbed["run_folder"]) / "strategies/dialogues.parquet")["turns"].to_pylist()
+    said = [words for text in turns for _, words in json.loads(text)]
+    assert 'CALL look_up {"issue": "cancel_order"}' in said
+    assert "order #W1 is pending" in said
+
+
+def test_a_library_that_was_cut_off_between_versions_gets_the_rest(tmp_path: Path) -> None:
+    first = Strategy("one", "When", "Do it.")
+    mended = replace(first, version=2, strategy="Do it twice.")
+    path = tmp_path / "library.sqlite"
+    with Library(path) as store:
+        store.add([first], who="flow", why="t")
+        put_history(store, [first, mended], who="flow")
+        assert store.get("one").strategy == mended.strategy
+        people = store.save(replace(store.get("one"), strategy="Do it thrice."), action="edit", who="ann", why="t")
+        put_history(store, [first, mended], who="flow")
+        assert store.get("one") == people
+
+
+def test_the_pack_holds_what_people_approved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "strategies").mkdir()
     with Library(tmp_path / "strategies/library.sqlite") as store:
         store.add([Strategy("yes", "When", "Do it."), Strategy("no", "When", "Hidden.")], who="t", why="t")
