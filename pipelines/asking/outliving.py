@@ -20,7 +20,7 @@ from pipelines.errors import RunError
 
 T = TypeVar("T")
 
-_YOUNG: Final = 10_000
+_YOUNG: Final = 50_000
 """New objects in the child before garbage is looked for among them: hundreds of requests make thousands that live."""
 
 

@@ -21,7 +21,7 @@ from teachers.trace import Attempt
 
 _BATCH: Final = 1000
 _BATCH_S: Final = 5.0
-_ROW_GROUP: Final = 50_000
+_ROW_GROUP: Final = 5_000
 _SCHEMA: Final = schema(Attempt).insert(0, pa.field("start", pa.int64(), nullable=False))
 
 
