@@ -102,9 +102,11 @@ def _publish(partial: Path, path: Path) -> None:
 
 def read_table(path: Path, record: type[Record]) -> Iterator[Record]:
     """The records of a table, a row group in memory at a time."""
+    names = schema(record).names  # type: ignore[arg-type]  # a type is hashable
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(ROW_GROUP):
-            yield from (record(**row) for row in batch.to_pylist())
+            columns = [column.to_pylist() for column in batch.select(names).columns]
+            yield from map(record, *columns)
 
 
 def count_rows(path: Path) -> int:

@@ -59,6 +59,10 @@ class Prompt:
     sources: tuple[tuple[str, str], ...]
 
     @cached_property
+    def _names(self) -> list[str]:
+        return sorted(self.variables)
+
+    @cached_property
     def _templates(self) -> tuple[tuple[str, jinja2.Template], ...]:
         return tuple((role, _JINJA.from_string(source)) for role, source in self.sources)
 
@@ -71,11 +75,10 @@ class Prompt:
         Raises:
             PromptError: A variable has no value.
         """
-        missing = sorted(name for name in self.variables if values.get(name) is None)
-        if missing:
-            raise PromptError(
-                f"{self.path}: variable {missing[0]!r} has no value: map a column to it, or take it out of the prompt"
-            )
+        for name in self._names:
+            if values.get(name) is None:
+                problem = f"variable {name!r} has no value: map a column to it, or take it out of the prompt"
+                raise PromptError(f"{self.path}: {problem}")
         return [{"role": role, "content": _rendered(template, values)} for role, template in self._templates]
 
 

@@ -7,7 +7,7 @@ across rows: a request ends as an `Outcome`, and the ledger keeps its failures b
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from teachers.budget import Charge
@@ -252,7 +252,7 @@ class Collector:
         except OSError as error:
             refused = isinstance(error, ConnectionRefusedError)
             return nothing, Reading("unreachable", unsent=refused, error=f"no reply: {error}")
-        raw = raw if raw.status == 200 else replace(raw, body=redact(raw.body))
+        raw = raw if raw.status == 200 else raw._replace(body=redact(raw.body))
         return raw, read_response(raw)
 
     async def _wait(self, raw: RawResponse, reading: Reading, turn: Turn, patience: Patience) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -93,7 +93,7 @@ class Results:
         # Where a sample before it has failed it takes that one's place, so that what is held has no holes.
         first = self.ledger.held(line.digest)
         response = response_of(line.canonical, line.digest, first, line.n, raw, reading, 0.0, self.teacher)
-        await self.ledger.append(replace(response, run=self.batch.run))
+        await self.ledger.append(response._replace(run=self.batch.run))
         if reading.kind == "answered":
             self.tally.bought += response.choices
             self.tally.prompt_tokens += reading.prompt_tokens
@@ -129,7 +129,7 @@ class Results:
 def _read(raw: RawResponse) -> Reading:
     if raw.status:
         return read_response(raw)
-    error = read_response(replace(raw, status=500)).error.removeprefix("HTTP 500: ")
+    error = read_response(raw._replace(status=500)).error.removeprefix("HTTP 500: ")
     left = any(code in raw.body for code in _LEFT)
     return Reading("unreachable" if left else "retry", error=f"not answered: {error}", unsent=True)
 

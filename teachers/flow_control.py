@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from teachers.adaptive_window import AdaptiveWindow
 from teachers.breaker import Breaker
@@ -57,9 +58,8 @@ class Limits:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Leave to send one request.
+class Turn(NamedTuple):
+    """Leave to send one request; a tuple, as `Attempt` is.
 
     Attributes:
         sent_at: When it was given, by the monotonic clock.

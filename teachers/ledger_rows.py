@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from teachers.records import Outcome, Reply
 from teachers.wire import RawResponse, Reading, read_replies
@@ -13,9 +13,8 @@ from teachers.wire import RawResponse, Reading, read_replies
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One response, or one failure (``choices == 0``), on its way into the ledger.
+class Response(NamedTuple):
+    """One response, or one failure (``choices == 0``), on its way into the ledger; a tuple, as `Attempt` is.
 
     Attributes:
         run: That pays for it; empty for the one that the ledger was opened for.
@@ -163,20 +162,9 @@ def response_of(
     """The ledger's row for one attempt at `n` choices."""
     answered = reading.kind == "answered"
     outcome: Outcome = "ok" if answered else "timeout" if reading.kind == "late" else "provider_error"
-    return Response(
-        canonical=canonical,
-        digest=digest,
-        first_sample=first_sample,
-        choices=min(reading.choices, n) if answered else 0,
-        outcome=outcome,
-        status=raw.status,
-        body=raw.body,
-        error=reading.error,
-        teacher=teacher,
-        seconds=seconds,
-        prompt_tokens=reading.prompt_tokens,
-        completion_tokens=reading.completion_tokens,
-    )
+    choices = min(reading.choices, n) if answered else 0
+    return Response(canonical, digest, first_sample, choices, outcome, raw.status, raw.body, reading.error, teacher,
+                    seconds, reading.prompt_tokens, reading.completion_tokens)  # fmt: skip
 
 
 def in_order(

@@ -29,8 +29,8 @@ _UNSERVED: Final = frozenset({500, 503, 521, 522, 523, 529})
 
 def completion_limit(request: Mapping[str, Any]) -> int | None:
     """Tokens that one choice may have at most, from a request's fields; ``None`` where it sets no limit."""
-    limits = [request.get("max_tokens"), request.get("max_completion_tokens")]
-    return max((limit for limit in limits if isinstance(limit, int)), default=None)
+    limits = (request.get("max_tokens"), request.get("max_completion_tokens"))
+    return max([limit for limit in limits if isinstance(limit, int)], default=None)
 
 
 def worst_case(tariff: Tariff, canonical: bytes, choices: int) -> Charge:

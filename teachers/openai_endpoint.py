@@ -51,11 +51,11 @@ class OpenAIEndpoint:
         """
         started = time.monotonic()
         try:
-            async with self._session.post(self._url, data=ask.body(n), allow_redirects=False) as response:
-                first_byte_s = time.monotonic() - started
-                body = await response.read()
-                retry_after = parse_retry_after(response.headers.get("Retry-After"))
-                return RawResponse(response.status, body, retry_after, first_byte_s)
+            response = await self._session.post(self._url, data=ask.body(n), allow_redirects=False)
+            first_byte_s = time.monotonic() - started
+            body = await response.read()  # to its end, or closes it; so no context manager is needed, which costs more
+            retry_after = None if response.status == 200 else parse_retry_after(response.headers.get("Retry-After"))
+            return RawResponse(response.status, body, retry_after, first_byte_s)
         except aiohttp.ClientConnectorError as error:
             raise ConnectionRefusedError(str(error)) from error
         except aiohttp.ClientError as error:

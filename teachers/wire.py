@@ -7,8 +7,7 @@ for nothing.
 import email.utils
 import json
 import time
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -21,9 +20,8 @@ _FATAL = {401: "api_key_env", 403: "api_key_env", 404: "model"}
 _EXCERPT = 300
 
 
-@dataclass(frozen=True, slots=True)
-class RawResponse:
-    """What came over the wire, before anything reads it.
+class RawResponse(NamedTuple):
+    """What came over the wire, before anything reads it; a tuple, as `Reading` is, since one is made for every request.
 
     Attributes:
         status: HTTP status; 0 when no response came at all.
@@ -38,8 +36,7 @@ class RawResponse:
     first_byte_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a raw response amounts to.
 
     Attributes:
