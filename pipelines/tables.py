@@ -22,6 +22,7 @@ _ARROW = {
     float: pa.float64(),
     bool: pa.bool_(),
     list[str]: pa.list_(pa.string()),
+    tuple[str, ...]: pa.list_(pa.string()),
     list[int]: pa.list_(pa.int32()),
     list[dict[str, str]]: _MESSAGES,
 }

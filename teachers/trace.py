@@ -26,6 +26,7 @@ class Attempt(NamedTuple):
         status: HTTP status; 0 when no reply came.
         outcome: `teachers.wire.Kind`: ``answered``, ``retry``, ``late``, ``unreachable``, ``throttled``…
         error: What kind of fault it was; the ledger has its text. Empty for an answer.
+        finish_reasons: Why each sample of an answer ended, as the provider says.
     """
 
     at: float
@@ -40,6 +41,7 @@ class Attempt(NamedTuple):
     status: int
     outcome: str
     error: str
+    finish_reasons: tuple[str, ...]
     prompt_tokens: int
     completion_tokens: int
 
@@ -76,4 +78,5 @@ def attempt(
     tokens = reading.tokens
     prompt, completion = (tokens.prompt, tokens.completion) if tokens else (0, 0)
     return Attempt(time.time() - seconds, teacher, ask.digest.hex(), first_sample, samples, number, queued_s,
-                   raw.first_byte_s, seconds, raw.status, reading.kind, reading.fault, prompt, completion)  # fmt: skip
+                   raw.first_byte_s, seconds, raw.status, reading.kind, reading.fault, reading.finish_reasons, prompt,
+                   completion)  # fmt: skip

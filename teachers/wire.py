@@ -44,6 +44,7 @@ class Reading(NamedTuple):
             (no reply at all), each one attempt of several; ``throttled`` (asked too fast: not an attempt);
             ``terminal`` (this row will never be answered); ``fatal`` (no row will).
         choices: Samples in it.
+        finish_reasons: Why each sample ended, as the provider says; empty where it says nothing.
         tokens: What the endpoint says that it used; ``None`` where it says nothing.
         unsent: The request cannot have reached the endpoint.
         error: Where it is no answer, why, in a line.
@@ -52,6 +53,7 @@ class Reading(NamedTuple):
 
     kind: Kind
     choices: int = 0
+    finish_reasons: tuple[str, ...] = ()
     tokens: Tokens | None = None
     unsent: bool = False
     error: str = ""
@@ -156,7 +158,13 @@ def _read_success(body: bytes) -> Reading:
     choices = message.get("choices") if isinstance(message, dict) else None
     if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
         return Reading("retry", error=f"HTTP 200 without choices: {_error_text(body)}")
-    return Reading("answered", choices=len(choices), tokens=_tokens(message.get("usage")))
+    reasons = tuple([_finish_reason(choice) for choice in choices])
+    return Reading("answered", len(choices), reasons, _tokens(message.get("usage")))
+
+
+def _finish_reason(choice: dict[str, Any]) -> str:
+    reason = choice.get("finish_reason")
+    return reason if isinstance(reason, str) and reason.isascii() else ""
 
 
 def _read_throttled(body: bytes, error: str) -> Reading:

@@ -65,7 +65,7 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.endswith("_API_KEY") or name == "PREFECT_API_URL" or name.startswith("PG"):
+        if name.endswith("_API_KEY") or name == "PREFECT_API_URL" or name.startswith(("PG", "OTEL_")):
             monkeypatch.delenv(name)
 
 

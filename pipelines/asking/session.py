@@ -13,6 +13,7 @@ from pipelines.asking.lanes import lanes
 from pipelines.asking.note import AskingNote
 from pipelines.asking.outliving import can_fork, in_child
 from pipelines.asking.run import AskingRun
+from pipelines.asking.spans import with_spans
 from pipelines.asking.spending import Spent, budget_of
 from pipelines.asking.tracing import TraceWriter
 from pipelines.endpoints import LITELLM, Endpoint
@@ -34,6 +35,7 @@ from teachers.redaction import withhold
 from teachers.tally import Tally
 from teachers.tiny import MODEL as TINY
 from teachers.tiny import TinyTeacher
+from teachers.trace import Trace
 
 _OPENAI: Final = "https://api.openai.com/v1"
 
@@ -65,7 +67,7 @@ class Session:
     ledger: LedgerLike
     budget: Budget
     lanes: Mapping[str, Lane]
-    trace: TraceWriter
+    trace: Trace
     note: AskingNote
     progress: Progress
     stop: asyncio.Event
@@ -172,7 +174,8 @@ async def _ask_all(
     with (
         open_ledger(run.ledger, run=run.id, owner=owner(run)) as ledger,
         budget_of(run, ledger, stop) as budget,
-        TraceWriter(run) as trace,
+        TraceWriter(run) as table,
+        with_spans(table, run.id, asked) as trace,
         Progress(title, number, note := _note(run, lane, budget)) as progress,
     ):
         ledger.hold_ballast()
