@@ -68,7 +68,7 @@ def sampled(url: str, requests: int, window: int, found: Counter[str]) -> float:
     with tempfile.TemporaryDirectory() as scratch, prepared(Path(scratch), url, requests, window) as run:
         session.can_fork = lambda: False  # type: ignore[assignment]
         gc.freeze()
-        gc.set_threshold(10_000)
+        gc.set_threshold(50_000)
         before = cpu()
         signal.setitimer(signal.ITIMER_PROF, _EVERY_S, _EVERY_S)
         teaching.ask_teachers(run)

@@ -182,7 +182,7 @@ class BatchFolder:
         for path in sorted(self._path.glob("*.json")):
             try:
                 kept = json.loads(path.read_text())
-                batch = replace(Batch(**kept), worst=Charge(**kept["worst"]))
+                batch = replace(Batch(**kept), worst=Charge(*kept["worst"]))
                 if (batch.place, batch.model) == (place, model):
                     self._check(batch)
                     yield batch

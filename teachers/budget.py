@@ -16,17 +16,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from teachers.errors import LedgerError
 
 Cap = Literal["usd", "tokens", "requests", "wall_s"]
 _FILE_BYTES: Final = 512
+_CHARGE: Final = b'{"usd": %d, "tokens": %d, "requests": %d}'
+_KEPT: Final = b'{"untold": ' + _CHARGE + b', "reserved": ' + _CHARGE + b', "seconds": %.3f}'
+"""JSON by hand, because it is written twice for every request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """What requests cost: picodollars, tokens of prompts and completions, and their number, each attempt being one."""
+class Charge(NamedTuple):
+    """What requests cost: picodollars, tokens of prompts and completions, and their number, each attempt being one.
+
+    A tuple, as `Attempt` is: five are made for every request. Its sum is not that of tuples.
+    """
 
     usd: int = 0
     tokens: int = 0
@@ -35,12 +40,14 @@ class Charge:
     def __bool__(self) -> bool:
         return bool(self.usd or self.tokens or self.requests)
 
-    def __add__(self, other: "Charge") -> "Charge":
+    def __add__(self, other: "Charge") -> "Charge":  # type: ignore[override]
         return Charge(self.usd + other.usd, self.tokens + other.tokens, self.requests + other.requests)
 
     def __sub__(self, other: "Charge") -> "Charge":
         return Charge(self.usd - other.usd, self.tokens - other.tokens, self.requests - other.requests)
 
+
+NOTHING: Final = Charge()
 
 _KINDS: Final[tuple[Cap, ...]] = ("usd", "tokens", "requests")
 
@@ -85,7 +92,7 @@ class Budget:
     """
 
     def __init__(
-        self, caps: Caps, stop: asyncio.Event, *, spent: Charge = Charge(), file: "SpendFile | None" = None
+        self, caps: Caps, stop: asyncio.Event, *, spent: Charge = NOTHING, file: "SpendFile | None" = None
     ) -> None:
         self.caps = caps
         self.settled = spent + (file.untold if file else Charge())
@@ -147,7 +154,7 @@ class Budget:
             return False
         return admitted
 
-    def settle(self, worst: Charge, actual: Charge, *, untold: Charge = Charge()) -> None:
+    def settle(self, worst: Charge, actual: Charge, *, untold: Charge = NOTHING) -> None:
         """Replace a reservation by what the request cost.
 
         Args:
@@ -261,7 +268,7 @@ class SpendFile:
         """
         if untold:
             self.untold += untold
-        kept = b'{"untold": %b, "reserved": %b, "seconds": %.3f}' % (_json(self.untold), _json(reserved), seconds)
+        kept = _KEPT % (*self.untold, *reserved, seconds)
         try:
             os.pwrite(self._file, kept.ljust(_FILE_BYTES - 1) + b"\n", 0)
         except OSError as error:
@@ -270,8 +277,3 @@ class SpendFile:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
-
-
-def _json(charge: Charge) -> bytes:
-    """By hand, because it is written twice for every request."""
-    return b'{"usd": %d, "tokens": %d, "requests": %d}' % (charge.usd, charge.tokens, charge.requests)
