@@ -1,5 +1,6 @@
 """Parquet tables of records: written in the order given, a row group at a time, under their name only when complete."""
 
+import dataclasses
 import functools
 import os
 import types
@@ -30,8 +31,20 @@ _ARROW = {
 
 @functools.cache
 def schema(record: type) -> pa.Schema:
-    """The Arrow schema of a record, from its annotations."""
-    return pa.schema([_field(name, hint) for name, hint in typing.get_type_hints(record).items()])
+    """The Arrow schema of a record, from its annotations.
+
+    A field whose column is no Python name says so: ``field(metadata={"column": "rec_0.5"})``.
+    """
+    hints = typing.get_type_hints(record)
+    return pa.schema([_field(column, hints[name]) for name, column in _columns(record).items()])
+
+
+@functools.cache
+def _columns(record: type) -> dict[str, str]:
+    """Column by field, in order."""
+    own = dataclasses.fields(record) if dataclasses.is_dataclass(record) else ()
+    told = {field.name: field.metadata["column"] for field in own if "column" in field.metadata}
+    return {name: told.get(name, name) for name in typing.get_type_hints(record)}
 
 
 def _field(name: str, hint: Any) -> pa.Field:
@@ -53,7 +66,7 @@ class TableWriter:
     def __init__(self, path: Path, record: type) -> None:
         self.path, self.rows = path, 0
         self._schema = schema(record)
-        self._names = self._schema.names
+        self._names = list(_columns(record))
         self._partial = path.with_name(f".{path.name}.partial")
         self._buffer: list[Any] = []
 

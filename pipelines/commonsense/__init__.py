@@ -1,0 +1,1 @@
+"""The ``commonsense`` flow: seeds in, a graph of (head, relation, tail) out."""
