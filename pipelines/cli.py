@@ -169,8 +169,8 @@ def _add_serve_test_teacher(commands: "argparse._SubParsersAction[argparse.Argum
     serve.add_argument("--model", default="", help="the only model it knows")
     serve.add_argument(
         "--json",
-        choices=("plain", "fenced", "broken", "judge", "world"),
-        help="answer in JSON; broken until asked again; as a judge; as all who take part in dialogues",
+        choices=("plain", "fenced", "broken", "judge", "world", "graph"),
+        help="answer in JSON; broken until asked again; as a judge; as all who take part in dialogues, or in a graph",
     )
     serve.add_argument("--reasoning", choices=("reasoning_content", "reasoning"), help="think apart, in this field")
     serve.add_argument("--batch-latency", type=float, default=0.0, metavar="SECONDS", help="time of a batch")

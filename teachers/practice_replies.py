@@ -4,11 +4,12 @@ import json
 import re
 from typing import Any, Literal
 
+from teachers import practice_graph
 from teachers.practice_faults import draw
 from teachers.practice_judge import opinion
 from teachers.practice_world import play
 
-JsonStyle = Literal["plain", "fenced", "broken", "judge", "world"]
+JsonStyle = Literal["plain", "fenced", "broken", "judge", "world", "graph"]
 Reasoning = Literal["reasoning_content", "reasoning"]
 
 
@@ -23,11 +24,13 @@ def completion(
         truncated: Break off in the middle, of the thoughts where they are told apart.
         style: Answer ``{"working": …, "total": …}``: as it is, in a fence after some prose, or broken until somebody
             asks again; ``judge`` gives its opinion (`practice_judge`); ``world`` plays who the model is called after
-            (`practice_world`); ``None`` answers in prose.
+            (`practice_world`); ``graph`` writes heads and tails and judges them (`practice_graph`); ``None`` answers in
+            prose.
         reasoning: The field to think in, as endpoints call it; ``None`` thinks aloud.
     """
     question = _question(body, again=style is not None)
     number = int(body.get("n", 1))
+    finish = ["length" if truncated else "stop"] * number
     if style == "judge":
         said = json.dumps(opinion(body["messages"]))
         messages = [{"role": "assistant", "content": said} for _ in range(number)]
@@ -35,6 +38,10 @@ def completion(
         played = play(str(body["model"]), body["messages"], key, number)
         messages = [{"role": "assistant", "content": text} for text in played]
         question = " ".join(str(message["content"]) for message in body["messages"])
+    elif style == "graph":
+        written = practice_graph.write(body["messages"], key, number)
+        messages = [{"role": "assistant", "content": said.text} for said in written]
+        finish = ["length" if truncated else said.finish_reason for said in written]
     else:
         again = _is_again(body)
         messages = [_message(question, f"{key}:{index}", style, reasoning, again) for index in range(number)]
@@ -43,18 +50,22 @@ def completion(
             field = reasoning or "content"
             message[field] = message[field][: len(message[field]) // 2]
             message["content"] = message["content"] if field == "content" else ""
-    written = [" ".join(text for name, text in message.items() if name != "role") for message in messages]
-    finish = "length" if truncated else "stop"
-    asked, answered = len(question.split()), sum(len(text.split()) for text in written)
+    texts = [" ".join(text for name, text in message.items() if name != "role") for message in messages]
+    asked, answered = len(question.split()), sum(len(text.split()) for text in texts)
     return {
         "id": f"practice-{key[:12]}",
         "object": "chat.completion",
         "model": body["model"],
         "choices": [
-            {"index": index, "message": message, "finish_reason": finish} for index, message in enumerate(messages)
+            {"index": index, "message": message, "finish_reason": finish[index], **_logprobs(body, message, index)}
+            for index, message in enumerate(messages)
         ],
         "usage": {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered},
     }
+
+
+def _logprobs(body: dict[str, Any], message: dict[str, str], index: int) -> dict[str, object]:
+    return {"logprobs": practice_graph.logprobs(message["content"], str(index))} if body.get("logprobs") else {}
 
 
 def _is_again(body: dict[str, Any]) -> bool:
