@@ -55,6 +55,9 @@ class Sample:
         elif rank > self._heap[0][0]:
             heapq.heapreplace(self._heap, (rank, text))
 
+    def __len__(self) -> int:
+        return len(self._heap)
+
     def texts(self, count: int) -> list[str]:
         """So many of the sample, the same ones each time."""
         return [text for _, text in heapq.nlargest(count, self._heap)]

@@ -94,10 +94,14 @@ class TrainedCritic:
             return Verdict(CRITIC, "fail", "below_threshold")
         return Verdict(CRITIC, "unjudged", "between_thresholds")
 
+    def p_valid(self, seen: Sequence[Seen]) -> NDArray[np.float64]:
+        """The probability of every row that there is something to see of, shape ``(rows,)``; at least one."""
+        return self.calibration(self.model.scores(seen))
+
     def _batch(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Scored]:
         views = [self.view.see(row) for row in rows]
         seen = [view for view in views if isinstance(view, Seen)]
-        scores = iter(self.calibration(self.model.scores(seen)) if seen else ())
+        scores = iter(self.p_valid(seen) if seen else ())
         for view in views:
             yield Scored(float(next(scores))) if isinstance(view, Seen) else Scored(None, view)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.commonsense.recipe import Commonsense
 from pipelines.critic_flows.recipes import CriticReport, TrainCritic
 from pipelines.evaluation.recipe import Evaluate
 from pipelines.rationales.recipe import Rationales
@@ -48,6 +49,8 @@ def flow_of(recipe: Recipe) -> Flow:
             return _critic_report()
         case Strategies():
             return _strategies()
+        case Commonsense():
+            return _commonsense()
     raise AssertionError(f"no flow for {recipe.flow}")
 
 
@@ -87,3 +90,9 @@ def _strategies() -> Flow:
     from pipelines.strategy import flow, preparing, summary
 
     return Flow(preparing.prepare, flow.strategies, flow.complete, summary.as_text)
+
+
+def _commonsense() -> Flow:
+    from pipelines.commonsense import flow, preparing, summary
+
+    return Flow(preparing.prepare, flow.commonsense, flow.complete, summary.as_text)

@@ -10,6 +10,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel
 
+from pipelines.commonsense.recipe import Commonsense
 from pipelines.critic_flows.recipes import CriticReport, TrainCritic
 from pipelines.errors import UserError
 from pipelines.evaluation.recipe import Evaluate
@@ -25,6 +26,7 @@ MODELS: dict[str, type[Recipe]] = {
     "critic-report": CriticReport,
     "train": Train,
     "strategies": Strategies,
+    "commonsense": Commonsense,
 }
 """The recipe of each flow."""
 

@@ -36,9 +36,10 @@ _FAULTS: Final = ("restarts", "beeps", "overheats", "freezes", "smells of burnt 
 _WHEN: Final = ("in the morning", "after an update", "when it rains", "under load", "once a week", "in the cold")
 _FEELINGS: Final = ("happy", "tired", "proud", "patient", "curious", "nervous", "kind", "careful", "relieved", "calm")
 _DOINGS: Final = (
-    "to rest for a while", "to ask for help", "to buy new tools", "to clean up", "to save some money", "to call a friend",
-    "to look for a better place", "to wash the hands", "to make a plan", "to read the manual", "to find the key",
-    "to take a picture", "to check the weather", "to go home early", "to thank {other}", "to talk to {other}",
+    "to rest for a while", "to ask for help", "to buy new tools", "to clean up",
+    "to save some money", "to call a friend", "to look for a better place", "to wash the hands",
+    "to make a plan", "to read the manual", "to find the key", "to take a picture",
+    "to check the weather", "to go home early", "to thank {other}", "to talk to {other}",
 )  # fmt: skip
 
 
@@ -75,7 +76,10 @@ def _pick(seed: str, choices: Sequence[str]) -> str:
 def _head(persons: bool, seed: str) -> Said:
     who, does = ("PersonX", f"{_pick(f'verb {seed}', _VERBS)} {_pick(f'thing {seed}', _THINGS)}")
     if not persons:
-        who, does = _pick(f"device {seed}", _DEVICES), f"{_pick(f'fault {seed}', _FAULTS)} {_pick(f'when {seed}', _WHEN)}"
+        who, does = (
+            _pick(f"device {seed}", _DEVICES),
+            f"{_pick(f'fault {seed}', _FAULTS)} {_pick(f'when {seed}', _WHEN)}",
+        )
     match int(draw(f"break {seed}") * 50):
         case 0 | 1:
             return Said(f"{who} {_GERMAN}")
@@ -128,4 +132,6 @@ def _opinion(asked: str, seed: str) -> Said:
 def logprobs(text: str, seed: str) -> dict[str, Any]:
     """A text's log-probabilities as chat endpoints tell them, a token a word."""
     words = text.split()
-    return {"content": [{"token": word, "logprob": -0.2 - 3 * draw(f"{seed} {word}"), "top_logprobs": []} for word in words]}
+    return {
+        "content": [{"token": word, "logprob": -0.2 - 3 * draw(f"{seed} {word}"), "top_logprobs": []} for word in words]
+    }
