@@ -39,7 +39,6 @@ def schema(record: type) -> pa.Schema:
     return pa.schema([_field(column, hints[name]) for name, column in _columns(record).items()])
 
 
-@functools.cache
 def _columns(record: type) -> dict[str, str]:
     """Column by field, in order."""
     own = dataclasses.fields(record) if dataclasses.is_dataclass(record) else ()

@@ -142,8 +142,8 @@ class Court:
             if self._calibration is not None and score is not None:
                 triple = replace(triple, p_valid=float(self._calibration(np.array([score]))[0]))
                 verdict = self._by_probability(triple.relation, triple.p_valid) or verdict
-        reached = self.cutoffs.reached(triple.relation, triple.p_valid)
-        return replace(triple, **dict(zip(NAMES, reached, strict=True))), verdict
+        one, two, three, four, five = self.cutoffs.reached(triple.relation, triple.p_valid)
+        return replace(triple, rec_05=one, rec_06=two, rec_07=three, rec_08=four, rec_09=five), verdict
 
     def _recalls(self) -> dict[str, dict[float, float]]:
         run = self._run

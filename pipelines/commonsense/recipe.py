@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from pipelines.commonsense.records import RECALLS
 from pipelines.critic_flows.recipes import Labels, Table
 from pipelines.endpoints import Endpoint, Slug, Strict
 from pipelines.recipes import AskingRecipe
@@ -194,8 +195,16 @@ class TripleCritic(Strict):
 
     trained: str | None = None
     draws: int = Field(default=5, ge=0, le=50)
-    recall: Literal[0.5, 0.6, 0.7, 0.8, 0.9] | None = None
+    recall: float | None = None
     thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default={})
+
+
+    @field_validator("recall")
+    @classmethod
+    def _has_a_column(cls, recall: float | None) -> float | None:
+        if recall is not None and recall not in RECALLS:
+            raise ValueError(f"{recall} is none of {', '.join(map(str, RECALLS))}")
+        return recall
 
 
 class Grow(Strict):
