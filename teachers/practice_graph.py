@@ -19,7 +19,7 @@ from teachers.practice_faults import draw
 _ITEM: Final = re.compile(r"^(\d+)\. ?(.*)$", re.MULTILINE)
 _NAME: Final = re.compile(r"\b[A-Z][a-z]+\b")
 _FEELING: Final = re.compile(r"(?:feels|seen as):$")
-_NONSENSE, _NOISE = 0.25, 0.03
+_NONSENSE = 0.25
 _ESSAY: Final = "That is a good question.\n\nThere are many things to consider here.\nFirst of all, it depends."
 _GERMAN: Final = "geht morgen mit dem Hund spazieren"
 _VERBS: Final = (
@@ -62,7 +62,7 @@ def write(messages: Sequence[Mapping[str, Any]], key: str, number: int) -> list[
     asked = str(messages[-1]["content"])
     seeds = [f"{key}:{index}" for index in range(number)]
     if "--- begin reply " in asked:
-        return [_opinion(asked, seed) for seed in seeds]
+        return [_opinion(asked)] * number
     items = [match[2] for match in _ITEM.finditer(asked)]
     if asked.endswith(":"):
         return [_tail(asked, items, seed) for seed in seeds]
@@ -121,11 +121,9 @@ def _tail(asked: str, items: Sequence[str], seed: str) -> Said:
     return Said(says)
 
 
-def _opinion(asked: str, seed: str) -> Said:
+def _opinion(asked: str) -> Said:
     reply = re.search(r'^--- begin reply [0-9a-f]{16} ---\n(".*")$', asked, re.MULTILINE)
     nonsense = reply is not None and "moon" in reply[1]
-    if draw(f"noise {seed}") < _NOISE:
-        nonsense = not nonsense
     return Said(json.dumps({"explanation": "I have looked for the moon.", "score": 1 if nonsense else 5}))
 
 

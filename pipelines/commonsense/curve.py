@@ -36,4 +36,6 @@ class Curve:
         if self.samples and (not ends or ends[-1][0] < self.samples):
             ends.append((self.samples, self.new))
         starts = [(0, 0), *ends[:-1]]
-        return [(at, 1000 * (new - old) / (at - before)) for (before, old), (at, new) in zip(starts, ends, strict=True)]
+        return [
+            (at, 1000 * (new - old) / (at - before)) for (before, old), (at, new) in zip(starts, ends, strict=False)
+        ]

@@ -198,7 +198,6 @@ class TripleCritic(Strict):
     recall: float | None = None
     thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default={})
 
-
     @field_validator("recall")
     @classmethod
     def _has_a_column(cls, recall: float | None) -> float | None:
@@ -280,6 +279,10 @@ class Commonsense(AskingRecipe):
             raise ValueError("teacher and seeds go together: a teacher needs seeds as examples")
         if self.teacher is None and (self.grow or self.head_teacher):
             raise ValueError("grow and head_teacher are for a teacher that is asked: add teacher, or leave them out")
+        if self.heads.unlikely and not (self.head_teacher or self.teacher or Endpoint()).sampling.extra_body.get(
+            "logprobs"
+        ):
+            raise ValueError("heads.unlikely needs log-probabilities: add extra_body: {logprobs: true} to the sampling")
         unknown = self.critic.thresholds.keys() - {one.name for one in self.relations}
         if unknown:
             raise ValueError(f"critic.thresholds names {min(unknown)!r}, which is no relation of the recipe")
