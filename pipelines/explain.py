@@ -1,16 +1,16 @@
 """``potstill explain``: one row's way from raw reply to dataset."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipelines.commonsense.explaining import story
 from pipelines.errors import UserError
+from pipelines.ledger_lines import indented, ledger_lines
 from pipelines.rationales.records import Generation, Pair, Problem, Rejected, SftRow, VerdictRow
 from pipelines.run_folder import MANIFEST, read_manifest
 from pipelines.tables import read_table
 from teachers.errors import LedgerError
-from teachers.ledger_rows import Stored
 from teachers.ledgers import Address, address, open_ledger
 
 
@@ -31,10 +31,13 @@ def explain(folder: Path, row_id: str, ledger: str | None) -> str:
         raise UserError(
             folder, "", "no complete run here: it has no manifest.json; give a folder that `potstill run` printed"
         )
-    generation_ids = _generation_ids(folder, row_id)
-    if not generation_ids:
+    tell = {"rationales": _story, "commonsense": story}.get(manifest["flow"])
+    if tell is None:
+        raise UserError(folder, "", f"rows of flow: {manifest['flow']} have no way to tell: look into its report.html")
+    lines = list(tell(folder, manifest, row_id, _address(folder, manifest, ledger)))
+    if not lines:
         raise UserError(folder, "ROW_ID", f"no row has the id {row_id!r}; take one from the `id` column of any table")
-    return "\n".join(_story(folder, manifest, generation_ids, _address(folder, manifest, ledger))) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _address(folder: Path, manifest: dict[str, Any], ledger: str | None) -> Address:
@@ -58,13 +61,15 @@ def _generation_ids(folder: Path, row_id: str) -> list[str]:
     return [generation.id for generation in generations if row_id in (generation.id, generation.problem_id)]
 
 
-def _story(folder: Path, manifest: dict[str, Any], generation_ids: list[str], ledger: Address) -> Iterator[str]:
-    wanted = set(generation_ids)
+def _story(folder: Path, manifest: dict[str, Any], row_id: str, ledger: Address) -> Iterator[str]:
+    wanted = set(_generation_ids(folder, row_id))
+    if not wanted:
+        return
     generations = [g for g in read_table(folder / "generations.parquet", Generation) if g.id in wanted]
     problem = next(p for p in read_table(folder / "problems.parquet", Problem) if p.id == generations[0].problem_id)
     yield f"run       {manifest['name']}/{manifest['run_id']}, potstill {manifest['potstill']}"
     yield f"problem   {problem.id} (row {problem.row} of the source)"
-    yield _indented(problem.question)
+    yield indented(problem.question)
     if problem.choices:
         yield f"choices   {' | '.join(problem.choices)}"
     yield f"gold      {problem.answer}"
@@ -77,37 +82,19 @@ def _story(folder: Path, manifest: dict[str, Any], generation_ids: list[str], le
 
 def _generation(folder: Path, generation: Generation, ledger: Address) -> Iterator[str]:
     yield f"generation {generation.id}"
-    yield from _ledger_lines(generation, ledger)
+    yield from ledger_lines(generation.request_sha256, generation.sample, ledger)
     yield f"  outcome   {generation.outcome}, finish reason {generation.finish_reason}, model {generation.model}"
     if generation.error:
         yield f"  error     {generation.error}"
     if generation.reasoning:
-        yield f"  reasoning\n{_indented(generation.reasoning)}"
-    yield f"  text\n{_indented(generation.text)}"
+        yield f"  reasoning\n{indented(generation.reasoning)}"
+    yield f"  text\n{indented(generation.text)}"
     for verdict in read_table(folder / "verdicts.parquet", VerdictRow):
         if verdict.generation_id == generation.id:
             answer = f", answer {verdict.answer}" if verdict.answer is not None else ""
             yield f"  verdict   {verdict.critic}: {verdict.outcome} ({verdict.reason}{answer})"
             yield from _opinions(verdict, ledger)
     yield from _fates(folder, generation.id)
-
-
-def _ledger_lines(generation: Generation, ledger: Address) -> Iterator[str]:
-    yield f"  ledger    request sha256 {generation.request_sha256}, sample {generation.sample}"
-    if not generation.request_sha256:
-        return
-    digest = bytes.fromhex(generation.request_sha256)
-    try:
-        with open_ledger(ledger, must_exist=True) as book:
-            request = book.request(digest)
-            rows = list(book.rows(digest=digest))
-    except LedgerError as error:
-        yield f"  ledger    not read: {error}"
-        return
-    if request is not None:
-        yield f"  request\n{_indented(json.dumps(json.loads(request), indent=2, ensure_ascii=False))}"
-    for row in rows:
-        yield f"  response  {_response(row)}"
 
 
 def _opinions(verdict: VerdictRow, ledger: Address) -> Iterator[str]:
@@ -122,13 +109,7 @@ def _opinions(verdict: VerdictRow, ledger: Address) -> Iterator[str]:
     except LedgerError as error:
         yield f"  ledger    not read: {error}"
         return
-    yield from (f"  judge\n{_indented(reply.text)}" for reply in replies)
-
-
-def _response(row: Stored) -> str:
-    last = row.first_sample + row.choices - 1
-    holds = f"samples {row.first_sample} to {last}" if row.choices else "a failure"
-    return f"ledger row {row.seq}: {holds}, HTTP {row.status}, {row.seconds:.2f} s, run {row.run} {row.error}".rstrip()
+    yield from (f"  judge\n{indented(reply.text)}" for reply in replies)
 
 
 def _fates(folder: Path, generation_id: str) -> Iterator[str]:
@@ -142,7 +123,3 @@ def _fates(folder: Path, generation_id: str) -> Iterator[str]:
     for rejected in read_table(folder / "rejected.parquet", Rejected):
         if rejected.generation_id == generation_id:
             yield f"  dropped   at {rejected.stage}: {rejected.reason} {rejected.detail}".rstrip()
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines() or [""])

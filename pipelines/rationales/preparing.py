@@ -65,11 +65,14 @@ def load(recipe_path: Path, sets: Sequence[str], out: Path) -> Run:
     """`prepare` for the recipe in a file.
 
     Raises:
-        UserError: It is wrong, or of a flow that asks no teacher.
+        UserError: It is wrong, or of another flow.
     """
     recipe = load_recipe(recipe_path, sets)
     if not isinstance(recipe, Rationales):
-        raise UserError(recipe_path, "flow", f"{recipe.flow} asks no teacher; name a recipe with flow: rationales")
+        mend = (
+            "only flow: rationales has an estimate; what others ask follows from replies: set budget.usd, which is kept"
+        )
+        raise UserError(recipe_path, "flow", f"{recipe.flow}: {mend}")
     return prepare(recipe, recipe_path, out)
 
 
