@@ -110,7 +110,14 @@ def test_the_readmes_recipe_is_one(tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "mine.yaml").teacher[0].samples == 8
 
 
-FREE = {"teacher.sampling.extra_body", "words", "labels.columns"}  # whose keys are the user's own
+FREE = {
+    "teacher.sampling.extra_body",
+    "words",
+    "labels.columns",
+    "critic.thresholds",
+    "validation.labels.columns",
+    "sample.labels.columns",
+}  # whose keys are the user's own
 
 
 def keys(data: object, prefix: str = "") -> set[str]:

@@ -64,7 +64,7 @@ def stage(manifest: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_a_hundred_seeds_become_a_graph_in_which_every_text_is_accounted_for(
-    serve: Serve, run_it: RunIt, tmp_path: Path
+    serve: Serve, run_it: RunIt, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = write(tmp_path, asking(serve("--json", "graph"), budget={"requests": 20}))
     assert main(["run", str(recipe), "--out", str(tmp_path / "out")]) == 3
@@ -101,6 +101,9 @@ def test_a_hundred_seeds_become_a_graph_in_which_every_text_is_accounted_for(
         assert row["tail"].removesuffix("PersonY") in texts[row["generation_id"]]["text"]
         assert texts[row["head_generation_id"]]["text"].strip().startswith(row["head"])
     assert "<svg" in (Path(made["run_folder"]) / "report.html").read_text()
+    assert main(["explain", made["run_folder"], graph[0]["id"]]) == 0
+    told_way = capsys.readouterr().out
+    assert all(name in told_way for name in (graph[0]["text"], graph[0]["head_generation_id"], "request sha256"))
 
     (Path(made["run_folder"]) / "manifest.json").unlink()
     again = run_it(recipe, "--set", "budget.requests=100000")
