@@ -8,8 +8,9 @@ from pipelines.asking.answers import ask_of
 from pipelines.asking.session import Asked, Session, ask
 from pipelines.commonsense.names import Pair, pairs
 from pipelines.commonsense.preparing import GraphRun
-from pipelines.commonsense.recipe import Relation, Writer
+from pipelines.commonsense.recipe import Relation
 from pipelines.commonsense.records import Head
+from pipelines.commonsense.writers import Writer
 from pipelines.tables import count_rows, read_table
 from teachers.records import Ask
 from teachers.tally import Tally

@@ -55,6 +55,7 @@ def grow(run: GraphRun) -> Grown:
         BudgetReached: A cap was reached.
         RunError: It was stopped, or an endpoint has stopped answering.
     """
+    shutil.rmtree(run.folder / PARTS, ignore_errors=True)
     court, plan = Court(run), Plan(run.recipe)
     with GraphTables(run) as tables:
         collector = Collector(run, tables)

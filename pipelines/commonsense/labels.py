@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from pipelines.commonsense.inputs import LabelledTriples
 from pipelines.commonsense.preparing import GraphRun
-from pipelines.commonsense.recipe import LabelledTriples
 from pipelines.commonsense.recorded import read_row
 from pipelines.commonsense.trained import Statement
 from pipelines.commonsense.writing import sentence

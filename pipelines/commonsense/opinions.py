@@ -8,8 +8,8 @@ from critics.verdict import Verdict
 from pipelines.asking.session import Asked, Session, ask
 from pipelines.asking.spending import Usage
 from pipelines.commonsense.preparing import GraphRun
-from pipelines.commonsense.recipe import TripleJudge
 from pipelines.commonsense.trained import Statement
+from pipelines.commonsense.writers import TripleJudge
 from pipelines.endpoints import LITELLM
 from prompts import load_prompt
 from teachers.ledger_rows import LedgerLike

@@ -7,7 +7,8 @@ from pathlib import Path
 from critics.model_judge import Rubric, quality_rubric
 from pipelines.asking.pricing import check_limits, tariffs
 from pipelines.asking.run import AskingRun, ledger_of
-from pipelines.commonsense.recipe import Commonsense, HeadWriter, Relation, Writer
+from pipelines.commonsense.recipe import Commonsense, Relation
+from pipelines.commonsense.writers import HeadWriter, Writer
 from pipelines.critic_flows.labelled import table_source
 from pipelines.critic_flows.recipes import Table
 from pipelines.errors import UserError

@@ -2,63 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from pipelines.commonsense.inputs import LabelledTriples, RecordedTriples, Reference
 from pipelines.commonsense.records import RECALLS
-from pipelines.critic_flows.recipes import Labels, Table
-from pipelines.endpoints import Endpoint, Slug, Strict
+from pipelines.commonsense.writers import HeadWriter, TripleJudge, Writer
+from pipelines.endpoints import Slug, Strict
 from pipelines.recipes import AskingRecipe
-from teachers.tiny import MODEL as TINY
 
 _SHIPPED = Path(__file__).parent / "relations.yaml"
-
-
-class Writer(Endpoint):
-    """Who writes tails, and heads where nobody else does."""
-
-    model: str
-
-    @model_validator(mode="after")
-    def _can_write(self) -> "Writer":
-        if self.model == TINY:
-            raise ValueError("the embedded teacher solves sums and writes no triples: name another model")
-        return self
-
-
-class HeadWriter(Writer):
-    """Who writes heads: in the paper a larger model than the one that writes tails."""
-
-    section: ClassVar[str] = "head_teacher"
-    name: Slug = "heads"
-
-
-class TripleJudge(Writer):
-    """A model that scores triples from 1 to 5.
-
-    Attributes:
-        criteria: What makes a triple good.
-        threshold: This score or more passes.
-        samples: Opinions of every triple; more than half of them decide.
-        form: How the endpoint is told what to write: by a JSON schema, by wanting a JSON object, by the prompt alone.
-        repairs: At most so many times is it asked again for an opinion that cannot be read.
-    """
-
-    section: ClassVar[str] = "judge"
-    name: Slug = "judge"
-    criteria: list[str] = Field(
-        default=[
-            "The statement makes sense as it stands.",
-            "It is true of the text always, often, or at least in some ordinary cases; it is not far-fetched.",
-        ],
-        min_length=1,
-    )
-    threshold: int = Field(default=4, ge=2, le=5)
-    samples: int = Field(default=1, gt=0, le=64)
-    form: Literal["json_schema", "json_object", "prompt"] = "json_schema"
-    repairs: int = Field(default=1, ge=0, le=5)
 
 
 class Example(Strict):
@@ -147,39 +102,6 @@ class Tails(Strict):
     examples: int = Field(default=5, gt=0, le=14)
     samples: int = Field(default=10, gt=0, le=1024)
     most_words: int = Field(default=15, gt=0)
-
-
-class TripleColumns(Strict):
-    """Which column holds what; dots lead into objects."""
-
-    head: str = "head"
-    relation: str = "relation"
-    tail: str = "tail"
-
-
-class RecordedTriples(Table):
-    """Triples that exist already; they enter where a teacher's tails do.
-
-    Attributes:
-        name: Of who wrote them, in tables and reports.
-        columns: The column of tails holds a text, or a list of texts.
-    """
-
-    name: Slug
-    columns: TripleColumns = TripleColumns()
-
-
-class LabelledTriples(Table):
-    """Triples that people, or a judge, have labelled."""
-
-    columns: TripleColumns = TripleColumns()
-    labels: Labels = Labels(column="label")
-
-
-class Reference(Table):
-    """A graph to compare with."""
-
-    columns: TripleColumns = TripleColumns()
 
 
 class TripleCritic(Strict):
@@ -279,9 +201,8 @@ class Commonsense(AskingRecipe):
             raise ValueError("teacher and seeds go together: a teacher needs seeds as examples")
         if self.teacher is None and (self.grow or self.head_teacher):
             raise ValueError("grow and head_teacher are for a teacher that is asked: add teacher, or leave them out")
-        if self.heads.unlikely and not (self.head_teacher or self.teacher or Endpoint()).sampling.extra_body.get(
-            "logprobs"
-        ):
+        writer = self.head_teacher or self.teacher
+        if self.heads.unlikely and writer and not writer.sampling.extra_body.get("logprobs"):
             raise ValueError("heads.unlikely needs log-probabilities: add extra_body: {logprobs: true} to the sampling")
         unknown = self.critic.thresholds.keys() - {one.name for one in self.relations}
         if unknown:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipelines.commonsense.inputs import TripleColumns
 from pipelines.commonsense.preparing import GraphRun
-from pipelines.commonsense.recipe import TripleColumns
 from pipelines.commonsense.records import Text
 from pipelines.commonsense.writing import content_id
 from pipelines.errors import UserError

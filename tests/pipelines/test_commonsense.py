@@ -118,12 +118,26 @@ def test_it_grows_until_it_is_enough_and_measures_what_unlikely_heads_cost(
         serve("--json", "graph"),
         heads={"batches": 2, "samples": 10, "unlikely": {"drop": 0.25}},
         grow={"accepted": 90, "requests": 16},
+        validation={"path": "labelled.jsonl"},
+        critic={"recall": 0.9},
     )
+    labelled = [
+        {
+            "head": f"PersonX paints door {n}",
+            "relation": "xWant",
+            "tail": f"to rest{' on the moon' * (n % 2)}",
+            "label": 1 - n % 2,
+        }
+        for n in range(20)
+    ]
+    (tmp_path / "labelled.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labelled))
     recipe["teacher"]["sampling"]["extra_body"] = {"logprobs": True}
     made = run_it(write(tmp_path, recipe))
     assert made["stopped"] == "enough"
     assert len(made["rounds"]) > 1
     assert 90 <= len(triples(made)) == sum(one["accepted"] for one in made["rounds"]) < 150
+    assert all(row["p_valid"] > 0.9 and row["rec_0.5"] for row in triples(made))
+    assert set(stage(made, "critic")["rejected"]) == {"below_cut_off"}
     before, after = made["measures"]["unlikely_heads"]
     assert stage(made, "heads")["rejected"]["unlikely"] == before["heads"] - after["heads"] > 0
     assert after["mean_words"] < before["mean_words"]
