@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipelines.commonsense.recipe import Commonsense
 from pipelines.endpoints import Endpoint
 from pipelines.flows import flow_of
 from pipelines.rationales.recipe import Rationales
@@ -53,6 +54,9 @@ def doctor(recipe: Path | None) -> int:
                 findings += _asked(f"teacher.{index}", teacher)
             if loaded.judge is not None:
                 findings += _asked("judge", loaded.judge)
+        if isinstance(loaded, Commonsense):
+            for one in loaded.asked:
+                findings += _asked(one.section, one)
     for finding in findings:
         sys.stdout.write(f"{finding.state:<9} {finding.what:<24} {finding.found}\n")
         if finding.fix and finding.state != "ok":

@@ -29,39 +29,49 @@ def completion(
         reasoning: The field to think in, as endpoints call it; ``None`` thinks aloud.
     """
     question = _question(body, again=style is not None)
-    number = int(body.get("n", 1))
-    finish = ["length" if truncated else "stop"] * number
-    if style == "judge":
-        said = json.dumps(opinion(body["messages"]))
-        messages = [{"role": "assistant", "content": said} for _ in range(number)]
-    elif style == "world":
-        played = play(str(body["model"]), body["messages"], key, number)
-        messages = [{"role": "assistant", "content": text} for text in played]
+    written = _written(key, body, question, style, reasoning)
+    if style in ("world", "graph"):
         question = " ".join(str(message["content"]) for message in body["messages"])
-    elif style == "graph":
-        written = practice_graph.write(body["messages"], key, number)
-        messages = [{"role": "assistant", "content": said.text} for said in written]
-        finish = ["length" if truncated else said.finish_reason for said in written]
-    else:
-        again = _is_again(body)
-        messages = [_message(question, f"{key}:{index}", style, reasoning, again) for index in range(number)]
     if truncated:
-        for message in messages:
+        for message, _ in written:
             field = reasoning or "content"
             message[field] = message[field][: len(message[field]) // 2]
             message["content"] = message["content"] if field == "content" else ""
-    texts = [" ".join(text for name, text in message.items() if name != "role") for message in messages]
+    texts = [" ".join(text for name, text in message.items() if name != "role") for message, _ in written]
     asked, answered = len(question.split()), sum(len(text.split()) for text in texts)
     return {
         "id": f"practice-{key[:12]}",
         "object": "chat.completion",
         "model": body["model"],
         "choices": [
-            {"index": index, "message": message, "finish_reason": finish[index], **_logprobs(body, message, index)}
-            for index, message in enumerate(messages)
+            {
+                "index": index,
+                "message": message,
+                "finish_reason": "length" if truncated else finish,
+                **_logprobs(body, message, index),
+            }
+            for index, (message, finish) in enumerate(written)
         ],
         "usage": {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered},
     }
+
+
+def _written(
+    key: str, body: dict[str, Any], question: str, style: JsonStyle | None, reasoning: Reasoning | None
+) -> list[tuple[dict[str, str], str]]:
+    """Every sample's message, and how it ends."""
+    number = int(body.get("n", 1))
+    if style == "graph":
+        said = practice_graph.write(body["messages"], key, number)
+        return [({"role": "assistant", "content": one.text}, one.finish_reason) for one in said]
+    if style == "judge":
+        texts = [json.dumps(opinion(body["messages"]))] * number
+    elif style == "world":
+        texts = play(str(body["model"]), body["messages"], key, number)
+    else:
+        again = _is_again(body)
+        return [(_message(question, f"{key}:{index}", style, reasoning, again), "stop") for index in range(number)]
+    return [({"role": "assistant", "content": text}, "stop") for text in texts]
 
 
 def _logprobs(body: dict[str, Any], message: dict[str, str], index: int) -> dict[str, object]:

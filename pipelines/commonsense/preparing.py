@@ -8,6 +8,7 @@ from critics.model_judge import Rubric, quality_rubric
 from pipelines.asking.pricing import check_limits, tariffs
 from pipelines.asking.run import AskingRun, ledger_of
 from pipelines.commonsense.recipe import Commonsense, Relation
+from pipelines.commonsense.texts import in_language
 from pipelines.commonsense.writers import HeadWriter, Writer
 from pipelines.critic_flows.labelled import table_source
 from pipelines.critic_flows.recipes import Table
@@ -66,6 +67,7 @@ def prepare(recipe: Commonsense, recipe_path: Path, out: Path) -> GraphRun:
     """
     prices = tariffs(recipe, recipe_path)
     check_limits(recipe, recipe_path)
+    _check_language(recipe, recipe_path)
     head_prompt = _prompt(recipe_path, "heads.prompt", recipe.heads.prompt, _HEADS)
     tail_prompt = _prompt(recipe_path, "tails.prompt", recipe.tails.prompt, _TAILS)
     judge = recipe.judge
@@ -99,6 +101,16 @@ def prepare(recipe: Commonsense, recipe_path: Path, out: Path) -> GraphRun:
         triples=triples,
         **labelled,
     )
+
+
+def _check_language(recipe: Commonsense, recipe_path: Path) -> None:
+    if recipe.language is None:
+        return
+    try:
+        in_language(recipe.language, "something")
+    except ValueError:
+        mend = "is a language whose words are not known: give a code as in en, or null for any"
+        raise UserError(recipe_path, "language", f"{recipe.language!r} {mend}") from None
 
 
 def _source(table: Table | None, key: str, recipe_path: Path) -> Source | None:

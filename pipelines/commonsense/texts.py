@@ -11,9 +11,8 @@ PersonX (``too_short``), said before (``duplicate``). Of tails: two characters o
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
 from pipelines.commonsense.recipe import Commonsense
@@ -24,6 +23,7 @@ SHORTEST_TAIL: Final = 3
 _ENUMERATED: Final = re.compile(r"^\d+[.)]\s+")
 _QUOTES: Final = "\"'\u201c\u201d"
 _PERSON: Final = re.compile(r"\bPerson[XYZ]\b")
+_WORD: Final = re.compile(r"[^\W\d_]{3,}|[^\W\d_\x00-\u024f]")
 _LEAST_KNOWN: Final = 0.5
 _NOTHING: Final = frozenset({"none", "n/a", "unknown"})
 _NO_TEXT: Final = {"provider_error": "no_reply", "timeout": "no_reply", "refused": "refused", "truncated": "truncated"}
@@ -102,7 +102,7 @@ class Rules:
         return "other_language" if self._foreign(text) else None
 
     def _foreign(self, text: str) -> bool:
-        return self.language is not None and not _language(self.language)(_PERSON.sub("", text))
+        return self.language is not None and not in_language(self.language, _PERSON.sub("", text))
 
 
 def key_text(text: str) -> str:
@@ -118,16 +118,15 @@ def plain(raw: str) -> str:
     return text.removesuffix(".").rstrip()
 
 
-@cache
-def _language(code: str) -> Callable[[str], bool]:
+def in_language(code: str, text: str) -> bool:
     """Whether a text may be in a language: half of its words of three letters and more are known in it.
 
     Texts as short as these are too short to tell languages apart by their letters.
+
+    Raises:
+        ValueError: Nothing is known of the language.
     """
-    from simplemma import in_target_language
+    from simplemma import in_target_language  # a second, for the words
 
-    def fits(text: str) -> bool:
-        said = re.findall(r"[^\W\d_]{3,}|[^\W\d_\x00-\u024f]", text)
-        return not said or in_target_language(" ".join(said), lang=code) >= _LEAST_KNOWN
-
-    return fits
+    said = _WORD.findall(text)
+    return not said or in_target_language(" ".join(said), lang=code) >= _LEAST_KNOWN

@@ -201,6 +201,7 @@ def critic_that_likes_long_tails(folder: Path) -> None:
     ("changes", "key"),
     [
         ({"seeds": "nowhere.txt"}, "seeds"),
+        ({"language": "xx"}, "language"),
         ({"relations": ["xNever"]}, "relations"),
         ({"heads": {"template": "("}}, "heads.template"),
         ({"heads": {"examples": 100, "unlikely": {}}}, "heads.unlikely"),
