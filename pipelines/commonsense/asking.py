@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.asking.answers import ask_of
 from pipelines.asking.session import Asked, Session, ask
-from pipelines.commonsense.names import Pair, pairs
+from pipelines.commonsense.names import Pair, pairs, speaks_of_persons
 from pipelines.commonsense.preparing import GraphRun
 from pipelines.commonsense.recipe import Relation
 from pipelines.commonsense.records import Head
@@ -45,9 +45,11 @@ def tail_ask(run: GraphRun, head: Head, relation: Relation) -> Ask:
     return ask_of(writer, messages, samples=run.recipe.tails.samples, label=f"{relation.name} of {head.id}")
 
 
-def pair_of(run: GraphRun, head: Head, relation: Relation) -> Pair:
-    """The names under which a head is asked about."""
-    return pairs(head.id, min(run.recipe.tails.examples, len(relation.examples)) + 1)[-1]
+def pair_of(run: GraphRun, head: Head, relation: Relation) -> Pair | None:
+    """The names under which a head is asked about; ``None`` where no person is spoken of."""
+    examples = relation.examples[: run.recipe.tails.examples]
+    told = (head.head, relation.phrase, *(text for one in examples for text in (one.head, one.tail)))
+    return pairs(head.id, len(examples) + 1)[-1] if any(speaks_of_persons(text) for text in told) else None
 
 
 def ask_heads(run: GraphRun, batches: range) -> Asked:

@@ -16,7 +16,7 @@ from pipelines.commonsense.recorded import RecordedTail, recorded_tails
 from pipelines.commonsense.records import Head, Text, Triple
 from pipelines.commonsense.rounds import Counts
 from pipelines.commonsense.seen import Seen
-from pipelines.commonsense.texts import Dropped, Rules, key_text, whole
+from pipelines.commonsense.texts import Dropped, Rules, key_text, key_triple, whole
 from pipelines.commonsense.writing import GraphTables, candidate, content_id, split_of
 from pipelines.tables import TableWriter, read_table
 from teachers.ledger_rows import LedgerLike
@@ -98,7 +98,7 @@ class Collector:
                 for reply in ledger.replies(ask.digest, ask.samples):
                     name = f"tails/{head.id}/{relation.name}/{reply.sample}"
                     text = self._text(name, "tails", number, writer.label, reply, head.id, relation.name)
-                    said = whole(reply) or pair.lettered(reply.text) or Dropped("names_somebody_else")
+                    said = whole(reply) or (pair.lettered(reply.text) if pair else reply.text)
                     self._tail(text, head, relation, said, counts[relation.name], part)
         return counts
 
@@ -125,8 +125,9 @@ class Collector:
     def _tail(
         self, text: Text, head: Head, relation: Relation, said: str | Dropped, counts: Counts, part: TableWriter
     ) -> None:
+        """A tail under letters, as it was said, or why there is none."""
         found = self._rules.tail(said) if isinstance(said, str) else said
-        if isinstance(found, str) and not self._triples.add(f"{head.id} {relation.name} {key_text(found)}"):
+        if isinstance(found, str) and not self._triples.add(key_triple(head.head, relation.name, found)):
             found = Dropped("duplicate")
         counts.asked += 1
         self.curves["tails"].add(new=isinstance(found, str))

@@ -151,10 +151,9 @@ class Court:
             return {ALL: dict(self._trained.critic.thresholds.recalls)} if self._trained else {}
         rows, self.labels = read_labels(run, run.recipe.validation, run.validation)
         valid = np.array([row.valid for row in rows])
-        if not valid.any() or valid.all():
-            raise UserError(run.recipe_path, "validation", "needs valid and invalid rows of the recipe's relations")
         told = self._probabilities(rows, valid)
         there = np.isfinite(told)
+        self._check_both(valid[there])
         names = [row.statement[1] for row, seen in zip(rows, there, strict=True) if seen]
         return from_labels(told[there], valid[there], names)
 
@@ -169,8 +168,14 @@ class Court:
             heard = [self.panel.hear(one, ledger)[1] for one in statements]
         scores = np.array([np.nan if score is None else score for score in heard])
         there = np.isfinite(scores)
+        self._check_both(valid[there])
         self._calibration = calibrate(scores[there], valid[there], "platt")
         return self._calibration(scores)
+
+    def _check_both(self, valid: NDArray[np.bool_]) -> None:
+        if not valid.any() or valid.all():
+            mend = "needs valid and invalid rows of the recipe's relations that the critic can judge"
+            raise UserError(self._run.recipe_path, "validation", mend)
 
 
 def _statement(triple: Triple) -> Statement:

@@ -26,7 +26,7 @@ from pipelines.commonsense.recorded import read_row
 from pipelines.commonsense.records import RECALLS, SPLITS
 from pipelines.commonsense.rounds import Counts
 from pipelines.commonsense.seen import Seen
-from pipelines.commonsense.texts import key_text, plain
+from pipelines.commonsense.texts import key_text, key_triple, plain
 from pipelines.tables import ROW_GROUP
 
 Keyed = tuple[str, str, str, float | None]
@@ -130,7 +130,7 @@ def _rows(path: Path, *columns: str) -> Iterator[Any]:
 
 
 def _key(head: str, relation: str, tail: str) -> str:
-    return f"{key_text(head)}\n{relation}\n{key_text(plain(tail))}"
+    return key_triple(head, relation, plain(tail))
 
 
 def _accepted(found: Sequence[OnSample], labelled: int, cutoffs: CutOffs) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pipelines.commonsense.texts import Dropped
+
 NAMES: Final = (
     "Alex", "Ashley", "Avery", "Bailey", "Blake", "Cameron", "Casey", "Charlie", "Dakota", "Devin",
     "Elliot", "Emerson", "Finley", "Frankie", "Hayden", "Jamie", "Jesse", "Jordan", "Kendall", "Logan",
@@ -30,11 +32,16 @@ class Pair:
         """With names for letters."""
         return _PERSON.sub(lambda found: self.first if found[1] == "X" else self.second, text)
 
-    def lettered(self, text: str) -> str | None:
-        """With letters for names; ``None`` where it names somebody else of `NAMES`."""
+    def lettered(self, text: str) -> str | Dropped:
+        """With letters for names, unless it names somebody else of `NAMES`."""
         said = re.sub(rf"\b{self.first}\b", "PersonX", text)
         said = re.sub(rf"\b{self.second}\b", "PersonY", said)
-        return None if _ANY.search(said) else said
+        return Dropped("names_somebody_else") if _ANY.search(said) else said
+
+
+def speaks_of_persons(text: str) -> bool:
+    """Whether PersonX or PersonY is in a text."""
+    return _PERSON.search(text) is not None
 
 
 def pairs(seed: str, count: int) -> Sequence[Pair]:

@@ -110,6 +110,11 @@ def key_text(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def key_triple(head: str, relation: str, tail: str) -> str:
+    """What makes two triples the same."""
+    return f"{key_text(head)}\n{relation}\n{key_text(tail)}"
+
+
 def plain(raw: str) -> str:
     """Without what chat models put around an item."""
     text = _ENUMERATED.sub("", raw.strip()).strip()

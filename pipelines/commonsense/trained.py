@@ -12,7 +12,7 @@ import numpy as np
 
 from critics.trained_critic import TrainedCritic, load_critic
 from critics.trained_view import Seen
-from pipelines.commonsense.names import Pair, pairs
+from pipelines.commonsense.names import Pair, pairs, speaks_of_persons
 
 Statement = tuple[str, str, str, str]
 """Head, relation, tail, and all of it as a sentence."""
@@ -56,7 +56,7 @@ class NamedCritic:
         seen = self.critic.view.see({"head": head, "relation": relation, "tail": tail, "text": text})
         if not isinstance(seen, Seen):
             return []
-        if not self._draws or not ("PersonX" in seen.left + seen.right or "PersonY" in seen.left + seen.right):
+        if not self._draws or not (speaks_of_persons(seen.left) or speaks_of_persons(seen.right)):
             return [seen]
         return [_named(seen, pairs(f"{head}/{draw}", 1)[0]) for draw in range(self._draws)]
 

@@ -9,6 +9,7 @@ from typing import Self
 from pipelines.commonsense.preparing import GraphRun
 from pipelines.commonsense.recipe import Relation
 from pipelines.commonsense.records import SPLITS, Head, Rejected, Split, Text, Triple
+from pipelines.commonsense.texts import key_text
 from pipelines.rationales.records import Funnel
 from pipelines.tables import TableWriter
 
@@ -36,7 +37,9 @@ class GraphTables:
         self._stack = ExitStack()
         self.texts = TableWriter(run.table("generations"), Text)
         self.heads = TableWriter(run.table("heads"), Head)
-        self.kept = {split: TableWriter(run.table(f"triples/{split}"), Triple) for split in SPLITS}
+        self.kept: dict[str, TableWriter] = {
+            split: TableWriter(run.table(f"triples/{split}"), Triple) for split in SPLITS
+        }
         self._rejected = TableWriter(run.table("rejected"), Rejected)
 
     def __enter__(self) -> Self:
@@ -63,7 +66,7 @@ class GraphTables:
     def keep(self, triple: Triple) -> None:
         """A triple that the critic keeps."""
         self._counts["critic"]["kept"] += 1
-        self.kept[split_of(triple.head)].write(triple)
+        self.kept[triple.split].write(triple)
 
     def drop(self, text: Text, reason: str, head: str = "") -> None:
         """A teacher's text that is no head or no tail."""
@@ -116,8 +119,8 @@ def content_id(*parts: str) -> str:
 
 
 def split_of(head: str) -> Split:
-    """By the head's text alone, so that heads that are added later move none."""
-    drawn = int.from_bytes(hashlib.sha256(head.encode()).digest()[:8], "big") / 2**64
+    """By the head's words alone, so that heads that are added later move none."""
+    drawn = int.from_bytes(hashlib.sha256(key_text(head).encode()).digest()[:8], "big") / 2**64
     return "train" if drawn < _TRAIN else "validation" if drawn < _TRAIN + _VALIDATION else "test"
 
 

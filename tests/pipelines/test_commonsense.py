@@ -144,7 +144,9 @@ def test_it_grows_until_it_is_enough_and_measures_what_unlikely_heads_cost(
     assert before["sample"] == after["sample"]
 
 
-def test_recorded_triples_are_filtered_cut_and_measured_without_a_teacher(run_it: RunIt, tmp_path: Path) -> None:
+def test_recorded_triples_are_filtered_cut_and_measured_without_a_teacher(
+    serve: Serve, run_it: RunIt, tmp_path: Path
+) -> None:
     heads = [f"PersonX paints {thing}" for thing in ("a wall", "a door", "a ship", "the fence", "an egg", "a portrait")]
     tails = ["to rest", "to look at the finished work from afar", " to rest. ", "none", "ok", "mit dem Hund gehen"]
     recorded = [{"h": head, "r": "xWant", "t": tails} for head in heads] + [{"h": heads[0], "r": "isA", "t": ["act"]}]
@@ -187,6 +189,11 @@ def test_recorded_triples_are_filtered_cut_and_measured_without_a_teacher(run_it
     assert made["measures"]["novelty"] == {"reference": {"triples": 1, "heads": 1}, "triples": 1.0, "heads": 0.8333}
     assert not (tmp_path / "out/ledger.sqlite").exists()
 
+    judge = asking(serve("--json", "graph"))["judge"]
+    both = run_it(write(tmp_path, {**recipe, "critic": {"trained": "critic"}, "judge": judge}))
+    assert stage(both, "critic")["kept"] == 12
+    assert both["asking"]["judge"]["bought"] == 6
+
 
 def critic_that_likes_long_tails(folder: Path) -> None:
     encoder = SentenceEncoder("minilm")
@@ -194,7 +201,7 @@ def critic_that_likes_long_tails(folder: Path) -> None:
     weights[-1] = 10
     model = FrozenModel(encoder, (), weights, -30.0)
     view = View(("{head}", "{relation} {tail}"), {"relation": {"xWant": "as a result, PersonX wants"}})
-    TrainedCritic(view, model, Platt(1.0, -8.0), Thresholds(0.5, 0.5, {0.9: 0.5})).save(folder)
+    TrainedCritic(view, model, Platt(1.0, -8.0), Thresholds(0.9, 0.01, {0.9: 0.5})).save(folder)
 
 
 @pytest.mark.parametrize(
