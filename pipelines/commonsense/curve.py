@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-_MOST_POINTS = 400
+_MOST_POINTS = 60
 
 
 @dataclass(slots=True)

@@ -141,4 +141,4 @@ def test_the_curve_tells_new_texts_in_a_thousand() -> None:
     assert curve.per_thousand() == [(10, 1000.0), (20, 0.0), (25, 0.0)]
     for _ in range(20_000):
         curve.add(new=True)
-    assert len(curve.points) <= 400
+    assert len(curve.points) <= 60
