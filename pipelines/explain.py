@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.commonsense.explaining import story
+from pipelines.commonsense import explaining as graph
 from pipelines.errors import UserError
 from pipelines.ledger_lines import indented, ledger_lines
 from pipelines.rationales.records import Generation, Pair, Problem, Rejected, SftRow, VerdictRow
 from pipelines.run_folder import MANIFEST, read_manifest
+from pipelines.strategy import explaining as strategy
 from pipelines.tables import read_table
 from teachers.errors import LedgerError
 from teachers.ledgers import Address, address, open_ledger
@@ -31,13 +32,22 @@ def explain(folder: Path, row_id: str, ledger: str | None) -> str:
         raise UserError(
             folder, "", "no complete run here: it has no manifest.json; give a folder that `potstill run` printed"
         )
-    tell = {"rationales": _story, "commonsense": story}.get(manifest["flow"])
-    if tell is None:
-        raise UserError(folder, "", f"rows of flow: {manifest['flow']} have no way to tell: look into its report.html")
-    lines = list(tell(folder, manifest, row_id, _address(folder, manifest, ledger)))
+    lines = list(_lines(folder, manifest, row_id, ledger))
     if not lines:
         raise UserError(folder, "ROW_ID", f"no row has the id {row_id!r}; take one from the `id` column of any table")
     return "\n".join(lines) + "\n"
+
+
+def _lines(folder: Path, manifest: dict[str, Any], row_id: str, ledger: str | None) -> Iterator[str]:
+    match manifest["flow"]:
+        case "rationales":
+            return _story(folder, manifest, row_id, _address(folder, manifest, ledger))
+        case "commonsense":
+            return graph.story(folder, manifest, row_id, _address(folder, manifest, ledger))
+        case "strategies":
+            return strategy.story(folder, manifest, row_id)
+        case flow:
+            raise UserError(folder, "", f"rows of flow: {flow} have no way to tell: look into the run's README.md")
 
 
 def _address(folder: Path, manifest: dict[str, Any], ledger: str | None) -> Address:

@@ -1,6 +1,6 @@
 """What a run of the ``commonsense`` flow is made of, and all that can be checked of it before anything is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,10 +77,8 @@ def prepare(recipe: Commonsense, recipe_path: Path, out: Path) -> GraphRun:
     }
     labelled = {key: _source(getattr(recipe, key), key, recipe_path) for key in ("validation", "sample", "reference")}
     seeds = _seeds(recipe, recipe_path)
-    prints = {"seeds": identity(seeds)} if seeds else {}
-    for source in (*triples.values(), *labelled.values()):
-        prints |= source.fingerprints() if source else {}
-    prints |= _critic_print(recipe, recipe_path)
+    prints = {**({"seeds": identity(seeds)} if seeds else {}), **_critic_print(recipe, recipe_path)}
+    prints |= _fingerprints([*triples.values(), *labelled.values()])
     prompts = [head_prompt.sha256, tail_prompt.sha256, *([rubric.prompt.sha256] if rubric else [])]
     run_id = identity(recipe.model_dump(mode="json", exclude={"ledger", "budget"}), prompts, prints)
     folder = out / recipe.name / run_id
@@ -115,6 +113,13 @@ def _check_language(recipe: Commonsense, recipe_path: Path) -> None:
 
 def _source(table: Table | None, key: str, recipe_path: Path) -> Source | None:
     return None if table is None else table_source(table, key, recipe_path.parent)
+
+
+def _fingerprints(sources: Sequence[Source | None]) -> dict[str, str]:
+    """By key and name, for two sections may have files of one name in two folders."""
+    return {
+        f"{source.key} {name}": sha256 for source in sources if source for name, sha256 in source.fingerprints().items()
+    }
 
 
 def _prompt(recipe_path: Path, key: str, name: str, known: frozenset[str]) -> Prompt:

@@ -109,6 +109,9 @@ def test_a_library_is_learned_measured_and_made_again_for_nothing(serve: Serve, 
     assert library[0]["id"] in page
     assert "<svg" in page
 
+    assert main(["explain", str(folder), library[0]["id"]]) == 0
+    assert main(["explain", str(folder), "nothing"]) == 2
+
     (folder / "manifest.json").unlink()
     again = run_it(recipe, "--set", "budget.requests=100000")
     assert sum(tally["bought"] for tally in again["asking"].values()) == 0
