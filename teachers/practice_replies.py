@@ -14,7 +14,14 @@ Reasoning = Literal["reasoning_content", "reasoning"]
 
 
 def completion(
-    key: str, body: dict[str, Any], *, truncated: bool, style: JsonStyle | None, reasoning: Reasoning | None
+    key: str,
+    body: dict[str, Any],
+    *,
+    truncated: bool,
+    style: JsonStyle | None,
+    reasoning: Reasoning | None,
+    wrong: float,
+    version: str,
 ) -> dict[str, object]:
     """The reply to a request.
 
@@ -27,9 +34,11 @@ def completion(
             (`practice_world`); ``graph`` writes heads and tails and judges them (`practice_graph`); ``None`` answers in
             prose.
         reasoning: The field to think in, as endpoints call it; ``None`` thinks aloud.
+        wrong: The share of sums that it gets wrong.
+        version: Of the model, as the reply reports it; empty: the reply names the model alone.
     """
     question = _question(body, again=style is not None)
-    written = _written(key, body, question, style, reasoning)
+    written = _written(key, body, question, style, reasoning, wrong)
     if style in ("world", "graph"):
         question = " ".join(str(message["content"]) for message in body["messages"])
     if truncated:
@@ -42,7 +51,7 @@ def completion(
     return {
         "id": f"practice-{key[:12]}",
         "object": "chat.completion",
-        "model": body["model"],
+        **_model(body["model"], version),
         "choices": [
             {
                 "index": index,
@@ -57,7 +66,7 @@ def completion(
 
 
 def _written(
-    key: str, body: dict[str, Any], question: str, style: JsonStyle | None, reasoning: Reasoning | None
+    key: str, body: dict[str, Any], question: str, style: JsonStyle | None, reasoning: Reasoning | None, wrong: float
 ) -> list[tuple[dict[str, str], str]]:
     """Every sample's message, and how it ends."""
     number = int(body.get("n", 1))
@@ -70,12 +79,17 @@ def _written(
         texts = play(str(body["model"]), body["messages"], key, number)
     else:
         again = _is_again(body)
-        return [(_message(question, f"{key}:{index}", style, reasoning, again), "stop") for index in range(number)]
+        said_so = (_message(question, f"{key}:{index}", style, reasoning, again, wrong) for index in range(number))
+        return [(message, "stop") for message in said_so]
     return [({"role": "assistant", "content": text}, "stop") for text in texts]
 
 
 def _logprobs(body: dict[str, Any], message: dict[str, str], index: int) -> dict[str, object]:
     return {"logprobs": practice_graph.logprobs(message["content"], str(index))} if body.get("logprobs") else {}
+
+
+def _model(name: object, version: str) -> dict[str, object]:
+    return {"model": f"{name}-{version}", "system_fingerprint": f"fp_{version}"} if version else {"model": name}
 
 
 def _is_again(body: dict[str, Any]) -> bool:
@@ -91,10 +105,10 @@ def _question(body: dict[str, Any], *, again: bool) -> str:
 
 
 def _message(
-    question: str, seed: str, style: JsonStyle | None, reasoning: Reasoning | None, again: bool
+    question: str, seed: str, style: JsonStyle | None, reasoning: Reasoning | None, again: bool, wrong: float
 ) -> dict[str, str]:
     first, second = [int(number) for number in re.findall(r"\d+", question)[:2]] or [0, 0]
-    slip = 10 if draw(seed) < 0.2 else 0
+    slip = 10 if draw(seed) < wrong else 0
     total = first + second + slip
     thoughts = f"Take {first} and {second} together.\n{first} + {second} = {total}"
     message = {"role": "assistant", reasoning: thoughts} if reasoning else {"role": "assistant"}

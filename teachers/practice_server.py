@@ -38,6 +38,8 @@ class PracticeTeacher:
         api_key: The key it wants; empty for none.
         style: Of JSON to answer in; ``None`` for prose.
         reasoning: The field to think in; ``None`` thinks aloud.
+        wrong: The share of sums that it gets wrong.
+        version: Of the model, as replies report it; empty for none.
         batch_latency_s: How long batches take.
         batch_faults: What goes wrong with requests in batches.
     """
@@ -51,6 +53,8 @@ class PracticeTeacher:
     api_key: str = ""
     style: JsonStyle | None = None
     reasoning: Reasoning | None = None
+    wrong: float = 0.2
+    version: str = ""
     batch_latency_s: float = 0.0
     batch_faults: BatchFaults = field(default_factory=BatchFaults)
     asked: Counter[str] = field(default_factory=Counter)
@@ -121,7 +125,18 @@ class PracticeTeacher:
         else:
             self.delivered[key] += 1
             self.samples += int(body.get("n", 1))
-        return fault, completion(key, body, truncated=False, style=self.style, reasoning=self.reasoning)
+        return fault, self._reply(key, body, truncated=False)
+
+    def _reply(self, key: str, body: dict[str, Any], *, truncated: bool) -> dict[str, object]:
+        return completion(
+            key,
+            body,
+            truncated=truncated,
+            style=self.style,
+            reasoning=self.reasoning,
+            wrong=self.wrong,
+            version=self.version,
+        )
 
     def _refusal(self, request: web.Request, body: dict[str, object]) -> web.Response | None:
         if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
@@ -143,8 +158,7 @@ class PracticeTeacher:
         if fault == "stalled":
             await asyncio.Event().wait()  # ends when the asker goes away
         await asyncio.sleep(self.latency.of(arrival))
-        truncated = fault == "truncated"
-        reply = completion(key, body, truncated=truncated, style=self.style, reasoning=self.reasoning)
+        reply = self._reply(key, body, truncated=fault == "truncated")
         if fault is None or fault == "truncated":
             return await self._deliver(request, key, body, reply)
         return await _spoil(request, fault, json.dumps(reply).encode())

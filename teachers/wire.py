@@ -120,6 +120,11 @@ def read_tokens(body: bytes) -> Tokens | None:
     return _tokens(_parsed(body).get("usage"))
 
 
+def read_fingerprint(body: bytes) -> str:
+    """What a response that `read_response` called answered says of the backend; empty where it says nothing."""
+    return str(_parsed(body).get("system_fingerprint") or "")
+
+
 def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
