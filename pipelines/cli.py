@@ -12,20 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.errors import RunError, UserError
+from pipelines.telemetry import switch_off
 
-_NO_TELEMETRY = {
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}
 _BATCH_FAULTS = ("refused", "failed", "lost", "expired")
 _FAULTS = ("throttled", "rejected", "failed", "dropped", "stalled", "torn", "broken", "truncated")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    os.environ.update(_NO_TELEMETRY)
+    switch_off()
     args = _parser().parse_args(argv)
     try:
         code: int = args.command(args)

@@ -1,6 +1,7 @@
 """Errors that end a run, each with the exit code that the command line gives.
 
 RunError          1  something outside the recipe went wrong; the text says what to do
+├── Outage        1  an endpoint has stopped answering; it may answer later
 ├── UserError     2  the user's input is wrong; the text names the file, the key and the mend
 └── BudgetReached 3  a cap of the recipe's budget; what was bought is kept, and a higher cap goes on
 """
@@ -10,6 +11,10 @@ class RunError(Exception):
     """A run cannot go on."""
 
     exit_code = 1
+
+
+class Outage(RunError):  # noqa: N818 - named after what happened, which no retry of ours has mended
+    """An endpoint has stopped answering."""
 
 
 class UserError(RunError):

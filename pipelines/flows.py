@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines.commonsense.recipe import Commonsense
 from pipelines.critic_flows.recipes import CriticReport, TrainCritic
+from pipelines.drift.records import Check
 from pipelines.evaluation.recipe import Evaluate
 from pipelines.rationales.recipe import Rationales
 from pipelines.recipes import Recipe
@@ -25,6 +26,7 @@ class Flow:
         complete: Whether a run with this manifest has nothing left to do.
         summary: What is printed of a finished run: from its folder and manifest.
         artifact: What Prefect shows of it, as Markdown; ``None`` for nothing.
+        watch: What is looked at before a run, even where that has nothing left to do; ``None`` for nothing.
     """
 
     prepare: Callable[[Any, Path, Path], RunFolder]
@@ -32,13 +34,14 @@ class Flow:
     complete: Callable[[Mapping[str, Any]], bool]
     summary: Callable[[Path, Mapping[str, Any]], str]
     artifact: Callable[[Mapping[str, Any]], str] | None = None
+    watch: Callable[[Any], Check | None] | None = None
 
 
 def flow_of(recipe: Recipe) -> Flow:
     """The flow that a recipe is for."""
     match recipe:
         case Rationales():
-            return _rationales()
+            return _rationales(recipe)
         case Train():
             return _train()
         case Evaluate():
@@ -54,10 +57,13 @@ def flow_of(recipe: Recipe) -> Flow:
     raise AssertionError(f"no flow for {recipe.flow}")
 
 
-def _rationales() -> Flow:
+def _rationales(recipe: Rationales) -> Flow:
     from pipelines.rationales import flow, preparing, summary
 
-    return Flow(preparing.prepare, flow.rationales, flow.complete, summary.as_text)
+    watch = None
+    if recipe.drift is not None:
+        from pipelines.drift.watch import watch_drift as watch
+    return Flow(preparing.prepare, flow.rationales, flow.complete, summary.as_text, watch=watch)
 
 
 def _train() -> Flow:

@@ -17,7 +17,7 @@ from pipelines.asking.spans import with_spans
 from pipelines.asking.spending import Spent, budget_of
 from pipelines.asking.tracing import TraceWriter
 from pipelines.endpoints import LITELLM, Endpoint
-from pipelines.errors import RunError, UserError
+from pipelines.errors import Outage, RunError, UserError
 from pipelines.progress import Progress
 from pipelines.run_folder import owner
 from pipelines.stopping import stop_on_signals
@@ -152,7 +152,7 @@ def _fill(
     except EndpointError as error:
         raise UserError(run.recipe_path, f"{asked[0].section}.{error.key}", str(error)) from None
     except OutageError as error:
-        raise RunError(f"{error}; every reply so far is kept in {run.ledger}: run again to resume") from None
+        raise Outage(f"{error}; every reply so far is kept in {run.ledger}: run again to resume") from None
     except LedgerError as error:
         raise UserError("the ledger", "", str(error)) from None
 

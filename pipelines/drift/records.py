@@ -77,3 +77,29 @@ class Change:
 
 def _shown(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look at all teachers.
+
+    Attributes:
+        asked_at: When it began, in UTC, ISO 8601.
+        changes: Every measure that could be compared.
+        kept: Teachers whose baseline this check became.
+        unjudged: Teachers that answered too little of the probe set to say anything.
+    """
+
+    asked_at: str
+    changes: list[Change]
+    kept: list[str]
+    unjudged: list[str]
+
+    @property
+    def alarms(self) -> list[Change]:
+        """The changes to do something about."""
+        return [change for change in self.changes if change.alarm]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the manifest and the check's file."""
+        return {**asdict(self), "alarms": [str(change) for change in self.alarms]}

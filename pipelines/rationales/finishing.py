@@ -12,6 +12,7 @@ from typing import Any
 
 from pipelines.asking.session import Asked
 from pipelines.asking.spending import in_usd
+from pipelines.drift.folders import last_check
 from pipelines.errors import UserError
 from pipelines.rationales.card import card
 from pipelines.rationales.curating import Curated
@@ -122,6 +123,7 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
         "budget": _budget(run, results),
         "asking": {label: tally_as_json(tally) for label, tally in results.tallies.items()},
         "ledger": {**_place(run.ledger), "run": run.id},
+        "drift": last_check(run.folder.parent),
         "seeds": {"problems": recipe.problems.seed} if recipe.problems.generate else {},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         **results.times,

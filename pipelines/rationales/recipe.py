@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pipelines.critic_parts import Critic, Judge
+from pipelines.drift.recipe import Drift
 from pipelines.endpoints import Strict
 from pipelines.rationales.filter_recipes import EvaluationSet, Filters, Privacy
 from pipelines.recipes import AskingRecipe, Problems, Teacher
@@ -40,6 +41,7 @@ class Rationales(AskingRecipe):
         prompt: What teachers are asked with: a name in ``prompts/``, or a path ending in ``.md``.
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
         evaluation_sets: What must not be trained on.
+        drift: What is asked to see whether teachers change; no part of what comes out of a run.
     """
 
     flow: Literal["rationales"]
@@ -54,6 +56,7 @@ class Rationales(AskingRecipe):
     evaluation_sets: list[EvaluationSet] = Field(default=[])
     filters: Filters = Filters()
     privacy: Privacy = Privacy()
+    drift: Drift | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -72,12 +75,19 @@ class Rationales(AskingRecipe):
             raise ValueError(f"two of teacher and judge are called {twice!r}: give each a name of its own")
         if self.critic.judge == "model" and self.judge is None:
             raise ValueError("critic.judge: model leaves replies to a judge: add the section judge")
+        if self.drift and not self.probed:
+            raise ValueError("drift asks teachers, and none of these is asked online: leave it out")
         return self
 
     @property
     def asked(self) -> list[Teacher | Judge]:
         """All who are asked."""
         return [*self.teacher, *([self.judge] if self.judge else [])]
+
+    @property
+    def probed(self) -> list[Teacher]:
+        """Teachers that can be asked at any time."""
+        return [teacher for teacher in self.teacher if teacher.model is not None and teacher.batch != "files"]
 
     @property
     def needs_answer(self) -> bool:
