@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.errors import RunError, UserError
+from pipelines.scheduling.options import schedule_of, schedule_options
 from pipelines.telemetry import switch_off
 
 _BATCH_FAULTS = ("refused", "failed", "lost", "expired")
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_schedule(commands)
     _add_estimate(commands)
     _add_explain(commands)
     _add_review(commands)
@@ -59,6 +61,13 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     run.add_argument("--json", action="store_true", help="print the manifest, with the run folder, as one JSON object")
     run.add_argument("--prefect", action="store_true", help="run under Prefect's embedded server")
     run.set_defaults(command=_run)
+
+
+def _add_schedule(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    schedule = commands.add_parser("schedule", help="run a recipe by the clock, as a Prefect deployment")
+    _recipe_options(schedule)
+    schedule_options(schedule)
+    schedule.set_defaults(command=_schedule)
 
 
 def _add_estimate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -168,6 +177,8 @@ def _add_serve_test_teacher(commands: "argparse._SubParsersAction[argparse.Argum
         help="answer in JSON; broken until asked again; as a judge; as all who take part in dialogues, or in a graph",
     )
     serve.add_argument("--reasoning", choices=("reasoning_content", "reasoning"), help="think apart, in this field")
+    serve.add_argument("--wrong", type=float, default=0.2, metavar="SHARE", help="of sums it gets wrong; 0.2")
+    serve.add_argument("--version", default="", metavar="NAME", help="of its model, told in every reply")
     serve.add_argument("--batch-latency", type=float, default=0.0, metavar="SECONDS", help="time of a batch")
     for fault in _BATCH_FAULTS:
         serve.add_argument(f"--batch-{fault}", type=float, default=0.0, metavar="SHARE", help="share of its requests")
@@ -185,6 +196,12 @@ def _run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(done.flow.summary(done.run.folder, done.manifest))
     return 0
+
+
+def _schedule(args: argparse.Namespace) -> int:
+    from pipelines.scheduling.command import schedule
+
+    return schedule(schedule_of(args))
 
 
 def _estimate(args: argparse.Namespace) -> int:
@@ -273,6 +290,8 @@ def _serve_test_teacher(args: argparse.Namespace) -> int:
         api_key=args.api_key,
         style=args.json,
         reasoning=args.reasoning,
+        wrong=args.wrong,
+        version=args.version,
         batch_latency_s=args.batch_latency,
         batch_faults=BatchFaults(**{fault: getattr(args, f"batch_{fault}") for fault in _BATCH_FAULTS}),
     )

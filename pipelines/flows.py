@@ -1,7 +1,7 @@
 """The flows there are, each as the command line needs it; what a flow imports is imported when it is run."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,12 @@ def flow_of(recipe: Recipe) -> Flow:
 def _rationales(recipe: Rationales) -> Flow:
     from pipelines.rationales import flow, preparing, summary
 
-    watch = None
-    if recipe.drift is not None:
-        from pipelines.drift.watch import watch_drift as watch
-    return Flow(preparing.prepare, flow.rationales, flow.complete, summary.as_text, watch=watch)
+    plain = Flow(preparing.prepare, flow.rationales, flow.complete, summary.as_text)
+    if recipe.drift is None:
+        return plain
+    from pipelines.drift.watch import watch_drift
+
+    return replace(plain, watch=watch_drift)
 
 
 def _train() -> Flow:

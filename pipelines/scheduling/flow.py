@@ -12,9 +12,10 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.states import Completed, State
+from prefect.states import Completed
 
 from pipelines.running import Done, prepared
 from pipelines.telemetry import switch_off

@@ -1,0 +1,63 @@
+"""``potstill schedule``: a recipe that runs by the clock, in this process or in a work pool's workers."""
+
+import asyncio
+import time
+from typing import Final
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
+
+from pipelines.progress import say
+from pipelines.running import prepared
+from pipelines.scheduling.deploying import automate, block_of, check_pool, check_server, deployment_of, register
+from pipelines.scheduling.options import Options, interval
+
+_LOOK_AGAIN_S: Final = 5.0
+
+
+def schedule(options: Options) -> int:
+    """Put a recipe's deployment on the server; without a work pool, run what is due until SIGINT or SIGTERM.
+
+    Raises:
+        UserError: The recipe, the schedule, the server or what is named on it.
+    """
+    _, run = prepared(options.recipe, options.sets, options.out)
+    if options.timeout is not None:
+        interval("--timeout", options.timeout)
+    deployment = deployment_of(options, run.recipe.name)
+    check_server()
+    if options.notify is not None:
+        with get_client(sync_client=True) as client:
+            block_of(options.notify, client)
+    if options.pool is None:
+        return _serve(options, deployment)
+    check_pool(options.pool)
+    automate(options, deployment.name, register(deployment))
+    say(f"{deployment.full_name} is scheduled; its runs wait for: prefect worker start --pool {options.pool}")
+    return 0
+
+
+def _serve(options: Options, deployment: RunnerDeployment) -> int:
+    while True:
+        # A schedule outlives its process: what falls due meanwhile starts when the process is back.
+        runner = Runner(name=deployment.name, pause_on_shutdown=False)
+        registered = runner.add_deployment(deployment)
+        assert isinstance(registered, UUID)  # a coroutine only where an event loop runs
+        automate(options, deployment.name, registered)
+        say(f"{deployment.full_name} is scheduled, and runs here: leave this process running")
+        try:
+            asyncio.run(runner.start())
+            return 0
+        except* RuntimeError as away:  # how a runner ends that misses its server
+            say(f"the Prefect server does not answer: {away.exceptions[0]}; looking for it again")
+        _wait_for_server()
+
+
+def _wait_for_server() -> None:
+    while True:
+        with get_client(sync_client=True) as client:
+            if client.api_healthcheck() is None:
+                return
+        time.sleep(_LOOK_AGAIN_S)
