@@ -5,8 +5,9 @@
 A practice teacher, a Prefect server (SQLite, loopback, a PREFECT_HOME of its own), and ``potstill schedule --every``.
 After the first run the server is killed with SIGKILL, ten questions are added, and the server is started again; the
 second run must ask about these ten alone. Then the teacher changes its version and gets half of its sums wrong; the
-third run must raise the alarm. With ``--pictures``, Prefect's own pages are photographed with the Chromium of the
-system. Everything is in a temporary folder; the server's whole database is searched for the teacher's key.
+third run must raise the alarm, and tell it to a notification block. Then it takes minutes for a reply, and the run
+must be cancelled by the schedule's timeout. With ``--pictures``, Prefect's own pages are photographed with the
+system's Chromium. Everything is in a temporary folder; all that the server wrote is searched for the teacher's key.
 """
 
 import argparse
@@ -17,10 +18,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ def main() -> None:
         measure(world)
         if pictures is not None:
             photograph(world, pictures.resolve())
+        outlast(world)
 
 
 class World:
@@ -99,9 +103,33 @@ class World:
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.load(reply)
 
+    def sink(self, name: str) -> list[str]:
+        """Save a notification block of this name; what it is told is added to the list."""
+        told: list[str] = []
+
+        class Sink(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        sink = HTTPServer(("127.0.0.1", 0), Sink)
+        threading.Thread(target=sink.serve_forever, daemon=True).start()
+        self.stack.callback(sink.shutdown)
+        code = (
+            "from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block;"
+            f"Block(name='{name}', url='http://127.0.0.1:{sink.server_port}/', method='POST',"
+            " json_data={'subject': '{{subject}}', 'body': '{{body}}'}).save('" + name + "')"
+        )
+        subprocess.run([sys.executable, "-c", code], env=self.environment, cwd=ROOT, check=True)
+        return told
+
     def runs(self, beginning: str) -> list[dict[str, Any]]:
         """Flow runs that have ended, the last first, by the beginning of what they say."""
-        states = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
+        states = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}}
         found = self.post("/flow_runs/filter", flow_runs=states, sort="END_TIME_DESC")
         return [run for run in found if str(run["state"]["message"]).startswith(beginning)]
 
@@ -116,9 +144,9 @@ def measure(world: World) -> None:
     write_recipe(recipe, url)
     with timed("server up"):
         server = world.server()
-    world.start(
-        "schedule", "-m", "pipelines", "schedule", str(recipe), "--every", "20", "--out", str(world.folder / "out")
-    )
+    told = world.sink("sink")
+    options = ["--every", "20", "--timeout", "60", "--notify", "custom-webhook/sink"]
+    world.start("schedule", "-m", "pipelines", "schedule", str(recipe), *options, "--out", str(world.folder / "out"))
     with timed("first run by the schedule"):
         wait("a first run", lambda: world.runs("done"))
     asked = stats(url)
@@ -143,6 +171,8 @@ def measure(world: World) -> None:
     with timed("third run, of a teacher that has changed"):
         wait("an alarm", lambda: [run for run in world.runs("done") if "drift" in run["state"]["message"]])
     print("third run: requests", stats(changed)["requests"], "of them probes", 60)
+    wait("the notification", lambda: told)
+    print("told to the notification block:", told[0])
     kept = {(found["key"], found["type"]) for found in world.post("/artifacts/filter", limit=200)}
     print("artifacts:", sorted(kept))
     states = [run["state"]["message"] or run["state"]["type"] for run in world.runs("")]
@@ -152,18 +182,27 @@ def measure(world: World) -> None:
     assert not leaked
 
 
+def outlast(world: World) -> None:
+    """A run that takes longer than the schedule allows."""
+    write_questions(world.folder / "questions.jsonl", 40, 10)
+    write_recipe(world.folder / "nightly.yaml", world.teacher("--latency", "600"))
+    with timed("a run that takes too long, until it was cancelled"):
+        wait("a timeout", lambda: [run for run in world.runs("") if run["total_run_time"] > 30])
+    (late,) = [run for run in world.runs("") if run["total_run_time"] > 30]
+    print("it ran for", round(late["total_run_time"]), "s, and is", late["state"]["name"])
+
+
 def photograph(world: World, folder: Path) -> None:
     """Prefect's pages."""
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
     (run,) = [run for run in world.runs("done") if "drift" in run["state"]["message"]][:1]
+    latest = {key: get(f"{world.api}/artifacts/nightly-{key}/latest")["id"] for key in ("funnel", "spend", "drift")}
     pages = {
-        "runs": "/runs",
         "artifacts": "/artifacts",
-        "funnel": "/artifacts/key/nightly-funnel",
-        "drift": "/artifacts/key/nightly-drift",
-        "run": f"/runs/flow-run/{run['id']}?tab=Artifacts",
+        "run": f"/runs/flow-run/{run['id']}",
+        **{key: f"/artifacts/artifact/{number}" for key, number in latest.items()},
     }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

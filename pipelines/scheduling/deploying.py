@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from prefect.automations import Automation
+from prefect.automations import AutomationCore
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
@@ -114,7 +114,7 @@ def automate(options: Options, name: str, deployment: UUID) -> None:
             client.create_automation(automation)
 
 
-def _automations(options: Options, name: str, deployment: UUID, client: SyncPrefectClient) -> Iterator[Automation]:
+def _automations(options: Options, name: str, deployment: UUID, client: SyncPrefectClient) -> Iterator[AutomationCore]:
     if options.timeout is not None:
         yield _timeout(name, deployment, interval("--timeout", options.timeout))
     if options.notify is not None:
@@ -149,7 +149,7 @@ def _automations(options: Options, name: str, deployment: UUID, client: SyncPref
         )
 
 
-def _timeout(name: str, deployment: UUID, within: timedelta) -> Automation:
+def _timeout(name: str, deployment: UUID, within: timedelta) -> AutomationCore:
     """The server cancels the run: an alarm clock inside of it could go off in the middle of anything."""
     trigger = EventTrigger(
         match={"prefect.resource.id": "prefect.flow-run.*"},
@@ -166,8 +166,10 @@ def _timeout(name: str, deployment: UUID, within: timedelta) -> Automation:
 
 def _automation(
     name: str, deployment: UUID, trigger: EventTrigger, action: CancelFlowRun | SendNotification
-) -> Automation:
-    return Automation(name=name, trigger=trigger, actions=[action], owner_resource=f"prefect.deployment.{deployment}")
+) -> AutomationCore:
+    return AutomationCore(
+        name=name, trigger=trigger, actions=[action], owner_resource=f"prefect.deployment.{deployment}"
+    )
 
 
 def _of(deployment: UUID) -> dict[str, str | list[str]]:
