@@ -12,7 +12,7 @@ from prefect.runner import Runner
 from pipelines.progress import say
 from pipelines.running import prepared
 from pipelines.scheduling.deploying import automate, block_of, check_pool, check_server, deployment_of, register
-from pipelines.scheduling.options import Options, interval
+from pipelines.scheduling.options import Options
 
 _LOOK_AGAIN_S: Final = 5.0
 
@@ -24,34 +24,33 @@ def schedule(options: Options) -> int:
         UserError: The recipe, the schedule, the server or what is named on it.
     """
     _, run = prepared(options.recipe, options.sets, options.out)
-    if options.timeout is not None:
-        interval("--timeout", options.timeout)
     deployment = deployment_of(options, run.recipe.name)
     check_server()
-    if options.notify is not None:
-        with get_client(sync_client=True) as client:
-            block_of(options.notify, client)
+    block = block_of(options.notify) if options.notify else None
     if options.pool is None:
-        return _serve(options, deployment)
+        return _serve(deployment, block)
     check_pool(options.pool)
-    automate(options, deployment.name, register(deployment))
+    registered = register(deployment)
+    if block is not None:
+        automate(block, deployment.name, registered)
     say(f"{deployment.full_name} is scheduled; its runs wait for: prefect worker start --pool {options.pool}")
     return 0
 
 
-def _serve(options: Options, deployment: RunnerDeployment) -> int:
+def _serve(deployment: RunnerDeployment, block: UUID | None) -> int:
     while True:
         # A schedule outlives its process: what falls due meanwhile starts when the process is back.
         runner = Runner(name=deployment.name, pause_on_shutdown=False)
         registered = runner.add_deployment(deployment)
         assert isinstance(registered, UUID)  # a coroutine only where an event loop runs
-        automate(options, deployment.name, registered)
+        if block is not None:
+            automate(block, deployment.name, registered)
         say(f"{deployment.full_name} is scheduled, and runs here: leave this process running")
         try:
             asyncio.run(runner.start())
             return 0
-        except* RuntimeError as away:  # how a runner ends that misses its server
-            say(f"the Prefect server does not answer: {away.exceptions[0]}; looking for it again")
+        except* RuntimeError:  # how a runner ends that misses its server
+            say("the Prefect server does not answer: looking for it again")
         _wait_for_server()
 
 

@@ -1,15 +1,13 @@
 """A recipe's deployment, and the automations that watch over its runs, on a Prefect server."""
 
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from prefect.automations import AutomationCore
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
-from prefect.events import CancelFlowRun, EventTrigger, Posture, SendNotification
+from prefect.events import EventTrigger, Posture, SendNotification
 from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL
@@ -21,7 +19,6 @@ from pipelines.scheduling.options import Options, interval
 from pipelines.scheduling.showing import ALARM, resource_of
 from pipelines.telemetry import OFF
 
-_ENDED: Final = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")}
 _FAILED: Final = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
 
 
@@ -55,6 +52,7 @@ def deployment_of(options: Options, name: str) -> RunnerDeployment:
         "sets": list(options.sets),
         "out": str(options.out.resolve()),
         "retries": options.retries,
+        "timeout_s": interval("--timeout", options.timeout).total_seconds() if options.timeout else None,
     }
     limit = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     return RunnerDeployment.from_flow(
@@ -103,94 +101,46 @@ def register(deployment: RunnerDeployment) -> UUID:
     return registered
 
 
-def automate(options: Options, name: str, deployment: UUID) -> None:
-    """Create the automations of a deployment; registering that again removes them.
-
-    Raises:
-        UserError: There is no such notification block.
-    """
+def automate(block: UUID, name: str, deployment: UUID) -> None:
+    """Have a notification block told of failures and drift; registering the deployment again removes that."""
+    text = "{{ flow_run.name }} of {{ deployment.name }}: {{ flow_run.state.name }}: {{ flow_run.state.message }}"
+    failed = EventTrigger(
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        match_related={
+            "prefect.resource.role": "deployment",
+            "prefect.resource.id": f"prefect.deployment.{deployment}",
+        },
+        expect=_FAILED,
+        posture=Posture.Reactive,
+        threshold=1,
+    )
+    drifted = EventTrigger(
+        match={"prefect.resource.id": resource_of(name)}, expect={ALARM}, posture=Posture.Reactive, threshold=1
+    )
     with get_client(sync_client=True) as client:
-        for automation in _automations(options, name, deployment, client):
+        for trigger, what, body in ((failed, "failure", text), (drifted, "drift", "{{ event.payload.alarms }}")):
+            action = SendNotification(block_document_id=block, subject=f"potstill: {what}: {name}", body=body)
+            automation = AutomationCore(
+                name=f"potstill {name}: {what}",
+                trigger=trigger,
+                actions=[action],
+                owner_resource=f"prefect.deployment.{deployment}",
+            )
             client.create_automation(automation)
 
 
-def _automations(options: Options, name: str, deployment: UUID, client: SyncPrefectClient) -> Iterator[AutomationCore]:
-    if options.timeout is not None:
-        yield _timeout(name, deployment, interval("--timeout", options.timeout))
-    if options.notify is not None:
-        block = block_of(options.notify, client)
-        text = "{{ flow_run.name }} of {{ deployment.name }}: {{ flow_run.state.name }}: {{ flow_run.state.message }}"
-        failed = SendNotification(block_document_id=block, subject=f"potstill: {name} failed", body=text)
-        yield _automation(
-            f"potstill {name}: failure",
-            deployment,
-            EventTrigger(
-                match={"prefect.resource.id": "prefect.flow-run.*"},
-                match_related=_of(deployment),
-                expect=_FAILED,
-                posture=Posture.Reactive,
-                threshold=1,
-            ),
-            failed,
-        )
-        drifted = SendNotification(
-            block_document_id=block, subject=f"potstill: drift in {name}", body="{{ event.payload.alarms }}"
-        )
-        yield _automation(
-            f"potstill {name}: drift",
-            deployment,
-            EventTrigger(
-                match={"prefect.resource.id": resource_of(name)},
-                expect={ALARM},
-                posture=Posture.Reactive,
-                threshold=1,
-            ),
-            drifted,
-        )
-
-
-def _timeout(name: str, deployment: UUID, within: timedelta) -> AutomationCore:
-    """The server cancels the run: an alarm clock inside of it could go off in the middle of anything."""
-    trigger = EventTrigger(
-        match={"prefect.resource.id": "prefect.flow-run.*"},
-        match_related=_of(deployment),
-        for_each={"prefect.resource.id"},
-        after={"prefect.flow-run.Running"},
-        expect=_ENDED,
-        posture=Posture.Proactive,
-        threshold=1,
-        within=within,
-    )
-    return _automation(f"potstill {name}: timeout", deployment, trigger, CancelFlowRun())
-
-
-def _automation(
-    name: str, deployment: UUID, trigger: EventTrigger, action: CancelFlowRun | SendNotification
-) -> AutomationCore:
-    return AutomationCore(
-        name=name, trigger=trigger, actions=[action], owner_resource=f"prefect.deployment.{deployment}"
-    )
-
-
-def _of(deployment: UUID) -> dict[str, str | list[str]]:
-    return {"prefect.resource.role": "deployment", "prefect.resource.id": f"prefect.deployment.{deployment}"}
-
-
-def block_of(notify: str, client: SyncPrefectClient) -> UUID:
-    """A notification block's id.
-
-    Args:
-        notify: As TYPE/NAME.
-        client: Of the server.
+def block_of(notify: str) -> UUID:
+    """The id of a notification block, named as TYPE/NAME.
 
     Raises:
         UserError: There is none.
     """
     kind, slash, name = notify.partition("/")
-    try:
-        block = client.read_block_document_by_name(name, kind) if slash and name else None
-    except ObjectNotFound:
-        block = None
+    with get_client(sync_client=True) as client:
+        try:
+            block = client.read_block_document_by_name(name, kind) if slash and name else None
+        except ObjectNotFound:
+            block = None
     if block is None:
         mend = "write TYPE/NAME as `prefect block ls` shows it, as in slack-webhook/team"
         raise UserError("--notify", notify, f"the server has no such block: {mend}")

@@ -5,10 +5,13 @@ new problems is a new run, in a folder of its own, that asks for what the ledger
 """
 
 import hashlib
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -17,15 +20,23 @@ from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import Completed
 
+from pipelines.progress import say
 from pipelines.running import Done, prepared
 from pipelines.telemetry import switch_off
 from pipelines.under_prefect import run_in_flow
 from teachers.ledgers import Address
+from teachers.policy import Policy
+
+_GRACE_S: Final = 2 * Policy().drain_s
 
 
 @flow(name="potstill", persist_result=False)
 def scheduled(
-    recipe: str, sets: list[str] | None = None, out: str = "datasets_out", retries: int = 2
+    recipe: str,
+    sets: list[str] | None = None,
+    out: str = "datasets_out",
+    retries: int = 2,
+    timeout_s: float | None = None,
 ) -> State[dict[str, Any]]:
     """Run a recipe.
 
@@ -34,12 +45,36 @@ def scheduled(
         sets: ``key.path=value`` changes to it. No secrets: the server keeps them.
         out: Where run folders go.
         retries: How often a stage starts anew after its endpoint stopped answering.
+        timeout_s: After which the run is stopped; by default never.
     """
     switch_off()
     body, run = prepared(Path(recipe), sets or [], Path(out))
-    with alone_at(run.ledger) if run.ledger is not None else nullcontext():
+    with stopping_after(timeout_s), alone_at(run.ledger) if run.ledger is not None else nullcontext():
         done = run_in_flow(body, run, retries=retries)
     return Completed(message=_in_a_line(done))
+
+
+@contextmanager
+def stopping_after(seconds: float | None) -> Iterator[None]:
+    """Stop this process by SIGTERM, at which a run keeps what is in flight; where that does not help, kill it.
+
+    Prefect's own timeouts raise in the middle of whatever the main thread is at, an event loop's callback, too.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        if not ended.wait(seconds):
+            say(f"the schedule's timeout of {seconds:g} s is reached")
+            os.kill(os.getpid(), signal.SIGTERM)
+            if not ended.wait(_GRACE_S):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    if seconds is not None:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def schedule_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timezone", default="UTC", metavar="NAME", help="of --cron, as in Europe/Berlin; UTC")
     parser.add_argument("--pool", metavar="NAME", help="the work pool whose workers run it; default: this process")
     parser.add_argument("--retries", type=int, default=2, metavar="N", help="when an endpoint stops answering; 2")
-    parser.add_argument("--timeout", metavar="TIME", help="cancel a run that takes longer; default: never")
+    parser.add_argument("--timeout", metavar="TIME", help="stop a run that takes longer; default: never")
     parser.add_argument("--notify", metavar="TYPE/NAME", help="the Prefect block to tell of failures and drift")
 
 
@@ -35,7 +35,7 @@ class Options:
         timezone: Of `cron`.
         pool: The work pool whose workers run it; ``None``: this process does.
         retries: Of a stage whose endpoint stopped answering.
-        timeout: After which a run is cancelled, as `every`; ``None``: never.
+        timeout: After which a run is stopped, as `every`; ``None``: never.
         notify: The notification block to tell of failures and drift, as TYPE/NAME; ``None``: nobody.
     """
 

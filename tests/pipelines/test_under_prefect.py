@@ -107,7 +107,7 @@ def test_a_deployment_is_registered_once_with_its_automations(tmp_path: Path) ->
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
     from prefect.client.orchestration import get_client
 
-    from pipelines.scheduling.deploying import automate, deployment_of, register
+    from pipelines.scheduling.deploying import automate, block_of, deployment_of, register
     from pipelines.scheduling.options import Options
 
     block = CustomWebhookNotificationBlock(name="team", url="http://127.0.0.1:9/", method="POST")
@@ -120,7 +120,8 @@ def test_a_deployment_is_registered_once_with_its_automations(tmp_path: Path) ->
             "timezone": "Europe/Berlin", "pool": None, "retries": 2, "timeout": "1h", "notify": f"{kind}/team",
         }  # fmt: skip
         options = Options(**{**plan, **changes})
-        automate(options, "nightly", register(deployment_of(options, "nightly")))
+        block = block_of(str(options.notify))
+        automate(block, "nightly", register(deployment_of(options, "nightly")))
 
     put()
     put(cron=None, every="6h")
@@ -129,10 +130,10 @@ def test_a_deployment_is_registered_once_with_its_automations(tmp_path: Path) ->
         automations = client.request("POST", "/automations/filter", json={}).json()
     (schedule,) = found.schedules
     assert schedule.schedule.interval.total_seconds() == 6 * 3600
+    assert found.parameters["timeout_s"] == 3600
     assert found.global_concurrency_limit.limit == 1
     assert found.concurrency_options.collision_strategy == "CANCEL_NEW"
     assert {one["name"]: one["actions"][0]["type"] for one in automations} == {
-        "potstill nightly: timeout": "cancel-flow-run",
         "potstill nightly: failure": "send-notification",
         "potstill nightly: drift": "send-notification",
     }
