@@ -75,9 +75,9 @@ def _schedule(options: Options) -> Schedule:
     assert options.cron is not None
     try:
         return Cron(options.cron, timezone=options.timezone)
-    except ValueError as error:
-        fault = str(error).splitlines()[-1] if options.timezone == "UTC" else f"with --timezone {options.timezone}"
-        raise UserError("--cron", options.cron, f"is no schedule: {fault}; write it as in '0 3 * * *'") from None
+    except ValueError:
+        mend = "write it as in '0 3 * * *', and the timezone as in Europe/Berlin"
+        raise UserError("--cron", options.cron, f"is no schedule in {options.timezone}: {mend}") from None
 
 
 def check_pool(pool: str) -> None:
