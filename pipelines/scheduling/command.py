@@ -56,7 +56,8 @@ def _serve(deployment: RunnerDeployment, block: UUID | None) -> int:
 
 def _wait_for_server() -> None:
     while True:
-        with get_client(sync_client=True) as client:
-            if client.api_healthcheck() is None:
-                return
         time.sleep(_LOOK_AGAIN_S)
+        with get_client(sync_client=True) as client:
+            fault = client.api_healthcheck()
+        if fault is None:
+            return
