@@ -61,14 +61,18 @@ def export(run: Path, to: Format, out: Path, cut: float | None) -> Exported:
         return _labels(run, out)
     left_out: Counter[str] = Counter()
     if to == "sft":
-        rows = sum(_sft(run, split, out, cut, left_out) for split in SPLITS)
+        rows = sum(_sft(run, split, out / f"{split}.parquet", cut, left_out) for split in SPLITS)
     else:
         triples = (triple for split in SPLITS for triple in _kept(run, split, cut, left_out))
         with whole_file(out) as file:
             rows = graph_formats.WRITERS[to](triples, file)
-    if not rows:
-        raise UserError("--cut", "", f"not one triple is left: {dict(left_out)}")
+            if not rows:
+                raise _nothing(left_out)
     return Exported(rows, left_out)
+
+
+def _nothing(left_out: Counter[str]) -> UserError:
+    return UserError("--cut", "", f"not one triple is left: {dict(left_out)}")
 
 
 def _table(run: Path, split: str) -> Path:
@@ -90,7 +94,7 @@ def _above(triple: Triple) -> dict[float, bool | None]:
 
 
 def _sft(run: Path, split: str, out: Path, cut: float | None, left_out: Counter[str]) -> int:
-    with TableWriter(out / f"{split}.parquet", VerbalisedTriple) as table:
+    with TableWriter(out, VerbalisedTriple) as table:
         for triple in _kept(run, split, cut, left_out):
             if not triple.text.endswith(triple.tail):
                 raise UserError(_table(run, split), "text", f"the sentence of {triple.id} does not end with its tail")
@@ -98,11 +102,15 @@ def _sft(run: Path, split: str, out: Path, cut: float | None, left_out: Counter[
             prompt = [{"role": "user", "content": asked}]
             completion = [{"role": "assistant", "content": triple.tail}]
             table.write(VerbalisedTriple(triple.id, triple.head, triple.relation, prompt, completion))
+        if split == "train" and not table.rows:
+            raise _nothing(left_out)
     return table.rows
 
 
 def _labels(run: Path, out: Path) -> Exported:
     """People's labels with the triples that they are of, for the ``train-critic`` flow: a line a label."""
+    if not (run / STORE).is_file():
+        raise UserError(run, "RUN", "nobody has labelled anything yet: potstill review RUN --table triples/train")
     said: dict[str, list[dict[str, Any]]] = {}
     with Labels(run / STORE) as store:
         for label in store.labels():
@@ -116,6 +124,6 @@ def _labels(run: Path, out: Path) -> Exported:
                 for told in said.pop(triple.id, ()):
                     file.write(graph_formats.json_line({**graph_formats.atomic(triple), "id": triple.id, **told}))
                     rows += 1
-    if not rows:
-        raise UserError(run, "RUN", "nobody has labelled a triple yet: potstill review RUN --table triples/train")
+        if not rows:
+            raise UserError(run, "RUN", "nobody has labelled a triple yet: potstill review RUN --table triples/train")
     return Exported(rows, Counter({"no_such_triple": sum(map(len, said.values()))} if said else {}))
