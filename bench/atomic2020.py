@@ -43,7 +43,7 @@ RECIPE = ROOT / "bench" / "real" / "critic_cskb.yaml"
 RECALLS = (0.9, 0.8, 0.7, 0.6, 0.5)
 _SOFT, _NEAR, _DRAWS = 0.5, 0.7, 500
 _LEADING = {"to", "a", "an", "the"}
-_BLEU = BLEU(max_ngram_order=2, effective_order=True)
+BLEU_2 = BLEU(max_ngram_order=2, effective_order=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ def main() -> None:
     _print_variety(critic, candidates, p_valid)
 
 
-def trained(out: Path) -> TrainedCritic:
-    """The critic of the recipe's first seed."""
-    done = run_recipe(RECIPE, ["seeds=[1]"], out, prefect=False)
+def trained(out: Path, seed: int = 1) -> TrainedCritic:
+    """The recipe's critic of one seed."""
+    done = run_recipe(RECIPE, [f"seeds=[{seed}]"], out, prefect=False)
     return load_critic(done.run.folder / "critic")
 
 
@@ -132,7 +132,7 @@ def exact(candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
 def soft(candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
     """People wrote nearly the same words."""
     scores = (
-        max(_BLEU.sentence_score(plain(one.tail), [plain(human)]).score for human in one.human) for one in candidates
+        max(BLEU_2.sentence_score(plain(one.tail), [plain(human)]).score for human in one.human) for one in candidates
     )
     return np.array([score > 100 * _SOFT for score in scores])
 
