@@ -4,9 +4,9 @@
 
 COMET-BART's recorded tails (bench/atomic2020.py) are the corpus. For each seed its heads are split anew, and a
 student, a causal language model of half a million random weights, learns for equally many steps from the training
-heads' triples: all of them; the best 80 % of each relation by the critic; the best 40 %; and, since a smaller corpus is another
-thing than a cleaner one, 40 % drawn at random. Each student then writes a tail, greedily, to the queries of held-out
-heads.
+heads' triples: all of them; the best 80 % of each relation by the critic; the best 40 %; and, since a smaller corpus is
+another thing than a cleaner one, 40 % drawn at random. Each student then writes a tail, greedily, to the queries of
+held-out heads.
 
 - accepted: by a critic that was trained with another seed, from the same labels: a relative of the filter's.
 - BLEU (order 2), ROUGE-L: the best of the human tails, mean over queries. near: their highest cosine by MiniLM.
