@@ -34,7 +34,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench.atomic2020 import BLEU_2, ROOT, Candidate, plain, recorded, trained
-from critics.sentence_encoder import BUNDLED, SentenceEncoder
+from critics.sentence_encoder import BUNDLED, Encodes, Remembering, SentenceEncoder
 from critics.trained_critic import TrainedCritic
 from students.pretrain import Settings, pretrain
 
@@ -53,7 +53,7 @@ class World:
     tokenizer: PreTrainedTokenizerFast
     phrases: dict[str, str]
     judge: TrainedCritic
-    encoder: SentenceEncoder
+    encoder: Encodes
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def _world(queries: int, out: Path) -> World:
     rows = ({"head": one.head, "relation": one.relation, "tail": one.tail} for one in candidates)
     p_valid = np.array([scored.p_valid for scored in critic.score(rows)], dtype=np.float64)
     tokenizer = _tokenizer([text for one in candidates for text in (one.head, phrases[one.relation], one.tail)])
-    return World(candidates, p_valid, tokenizer, phrases, judge, SentenceEncoder(BUNDLED))
+    return World(candidates, p_valid, tokenizer, phrases, judge, Remembering(SentenceEncoder(BUNDLED)))
 
 
 def _tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
