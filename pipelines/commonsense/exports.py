@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from critics.audit_store import StoreError
 from critics.labels import Labels
 from pipelines.commonsense import graph_formats
 from pipelines.commonsense.records import RECALLS, SPLITS, Triple
@@ -53,8 +54,17 @@ def export(run: Path, to: Format, out: Path, cut: float | None) -> Exported:
         cut: Only triples above the cut-off of this recall: 0.5 is the strictest; ``None`` for all.
 
     Raises:
-        UserError: There is no graph, not one triple is left, or a row cannot be told in this form.
+        UserError: There is no graph, not one triple is left, a row cannot be told in this form, or `out` not written.
     """
+    try:
+        return _export(run, to, out, cut)
+    except OSError as error:
+        raise UserError("--out", "", f"cannot write {error.filename or out}: {error.strerror}") from None
+    except StoreError as error:
+        raise UserError(run, "RUN", str(error)) from None
+
+
+def _export(run: Path, to: Format, out: Path, cut: float | None) -> Exported:
     if not all(_table(run, split).is_file() for split in SPLITS):
         raise UserError(run, "RUN", "has no triples/{train,validation,test}.parquet: name a run of flow: commonsense")
     if to == "labels":

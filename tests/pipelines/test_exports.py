@@ -135,6 +135,9 @@ def test_nothing_to_export(
     assert said in capsys.readouterr().err
     assert not out.exists()
     assert main(["export", str(tmp_path / "triples"), "--to", to, "--out", str(out)]) == 2
+    assert "name a run of flow: commonsense" in capsys.readouterr().err
+    assert main(["export", str(tmp_path), "--to", "tsv", "--out", str(tmp_path / "triples")]) == 2
+    assert "--out: cannot write" in capsys.readouterr().err
 
 
 def test_two_raters_label_triples_and_a_critic_is_trained_on_what_they_say(run: Path, tmp_path: Path) -> None:
