@@ -1,4 +1,4 @@
-"""What people say of single rows of a dataset: right, wrong or unsure, each with its entry in the log.
+"""What people say of single rows of a dataset, on a scale that fits it, each with its entry in the log.
 
 The latest word of each reviewer counts. Reviewers do not see each other's labels while they give theirs, so their
 agreement means something; where they differ, the worse label counts.
@@ -14,8 +14,39 @@ from critics.audit_store import AuditStore
 from critics.sampling import kappa, upper_bound
 
 RowVerdict = Literal["right", "wrong", "unsure"]
-VERDICTS: Final[tuple[RowVerdict, ...]] = get_args(RowVerdict)
+_VERDICTS: Final[tuple[RowVerdict, ...]] = get_args(RowVerdict)
 _WORST_FIRST: Final = ("wrong", "unsure", "right")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a reviewer may say of a row.
+
+    Attributes:
+        shown: On its button.
+        key: That stands for it.
+        counts_as: What it means for the table's share of errors, and for the reviewers' agreement.
+    """
+
+    name: str
+    shown: str
+    key: str
+    counts_as: RowVerdict
+
+
+CORRECTNESS: Final = (
+    Choice("right", "Right", "a", "right"),
+    Choice("wrong", "Wrong", "r", "wrong"),
+    Choice("unsure", "Unsure", "u", "unsure"),
+)
+PLAUSIBILITY: Final = (
+    Choice("always", "Always or often", "1", "right"),
+    Choice("sometimes", "Sometimes or likely", "2", "right"),
+    Choice("never", "Far-fetched or never", "3", "wrong"),
+    Choice("invalid", "Invalid: makes no sense", "4", "wrong"),
+    Choice("unfamiliar", "Too unfamiliar to judge", "5", "unsure"),
+)
+"""The scale on which West et al. (arXiv 2110.07178) had triples judged; the first two accept, the next two reject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +66,18 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The rows to look at, in order, of a table of `total`; drawn with `seed`, for a share of errors up to `bound`."""
+    """The rows to look at, in order, of a table of `total`; drawn with `seed`, for a share of errors up to `bound`.
+
+    Attributes:
+        scale: What may be said of a row.
+    """
 
     table: str
     total: int
     bound: float
     seed: int
     rows: tuple[CheckRow, ...]
+    scale: tuple[Choice, ...] = CORRECTNESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +124,7 @@ class Summary:
 class Labels(AuditStore):
     """People's labels, in an SQLite file; use as a context manager. Threads may share it."""
 
-    def put(self, table: str, row_id: str, verdict: RowVerdict, *, who: str, comment: str) -> None:
+    def put(self, table: str, row_id: str, verdict: str, *, who: str, comment: str) -> None:
         """Say what a row is."""
         what = {"table": table, "verdict": verdict}
         self._write(lambda db: self._log(db, who, "label", row_id, 0, comment, what))
@@ -107,12 +143,13 @@ class Labels(AuditStore):
 def summarise(sample: Sample, labels: Sequence[Label]) -> Summary:
     """Count the labels of a sample's rows; those of other rows and tables do not count."""
     drawn = {row.id for row in sample.rows}
+    counts_as = {choice.name: choice.counts_as for choice in sample.scale}
     said: dict[str, dict[str, str]] = defaultdict(dict)
     for label in labels:
         if label.table == sample.table and label.row_id in drawn:
-            said[label.row_id][label.reviewer] = label.verdict
+            said[label.row_id][label.reviewer] = counts_as[label.verdict]
     worst = [next(v for v in _WORST_FIRST if v in by_reviewer.values()) for by_reviewer in said.values()]
-    right, wrong, unsure = (worst.count(verdict) for verdict in VERDICTS)
+    right, wrong, unsure = (worst.count(verdict) for verdict in _VERDICTS)
     bound = upper_bound(sample.total, len(worst), wrong + unsure)
     return Summary(
         table=sample.table,

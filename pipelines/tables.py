@@ -6,8 +6,9 @@ import os
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -101,10 +102,21 @@ class TableWriter:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file at once: it is there complete, or as it was."""
+    with whole_file(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """A file to write text into, line ends as they are; it is at `path` only after the block ended without an error."""
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(text, encoding="utf-8")
-    _publish(partial, path)
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        _publish(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _publish(partial: Path, path: Path) -> None:

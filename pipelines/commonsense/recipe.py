@@ -109,14 +109,14 @@ class TripleCritic(Strict):
 
     Attributes:
         trained: The folder of a trained critic, as in ``RUN/critic``.
-        draws: So often are PersonX and PersonY given names, and the probabilities averaged; 0: shown as they are.
+        draws: So often are PersonX and PersonY given names, and the probabilities averaged; 0: shown as they stand.
         recall: Keep from the cut-off on that keeps this share of the valid labelled rows; by default from the critic's
             own threshold on.
         thresholds: By relation: keep from this probability on, in place of any other.
     """
 
     trained: str | None = None
-    draws: int = Field(default=5, ge=0, le=50)
+    draws: int = Field(default=0, ge=0, le=50)
     recall: float | None = None
     thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default={})
 

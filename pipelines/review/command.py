@@ -19,7 +19,7 @@ from critics.library import Library
 from critics.review_server import LOOPBACK, new_app
 from critics.review_sessions import Reviewers
 from pipelines.errors import RunError, UserError
-from pipelines.review.spot_check import STORE, Teller, draw_sample
+from pipelines.review.spot_check import GRAPH, STORE, Teller, draw_sample
 from teachers.errors import LedgerError
 from teachers.ledgers import address
 
@@ -32,7 +32,7 @@ class Options:
 
     Attributes:
         library: A file or a PostgreSQL address; ``None`` for the run's own.
-        table: The dataset table to spot-check; ``None`` for the strategy library.
+        table: The dataset table to spot-check; ``None`` for the strategy library, or for the triples of a graph.
         bound: Share of wrong rows that the spot check is to exclude.
         raters: How many reviewers must agree on a strategy.
     """
@@ -91,8 +91,9 @@ def show_log(options: Options) -> int:
 def _app(options: Options, reviewers: Reviewers, stack: ExitStack) -> FastAPI:
     title = "/".join(options.run.resolve().parts[-2:])
     hosts = (*LOOPBACK, options.host)
-    if options.table is not None:
-        sample = draw_sample(options.run, options.table, options.bound, options.seed)
+    table = options.table or _graph(options)
+    if table is not None:
+        sample = draw_sample(options.run, table, options.bound, options.seed)
         labels = stack.enter_context(Labels(options.run / STORE))
         app = new_app(reviewers, review_rows.router, title=title, hosts=hosts)
         app.state.labels, app.state.sample, app.state.tell = labels, sample, Teller(options.run, labels).tell
@@ -102,6 +103,12 @@ def _app(options: Options, reviewers: Reviewers, stack: ExitStack) -> FastAPI:
     app = new_app(reviewers, review_library.router, title=title, hosts=hosts)
     app.state.library, app.state.raters = library, options.raters
     return app
+
+
+def _graph(options: Options) -> str | None:
+    """The table to label where the run is a graph."""
+    is_graph = options.library is None and (options.run / GRAPH).is_file()
+    return GRAPH.with_suffix("").as_posix() if is_graph else None
 
 
 def _address(options: Options) -> Path | str:

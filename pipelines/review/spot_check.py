@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from critics.labels import CheckRow, Label, Labels, Sample, summarise
+from critics.labels import PLAUSIBILITY, CheckRow, Label, Labels, Sample, summarise
 from critics.sampling import draw, needed
 from pipelines.errors import UserError
 from pipelines.tables import ROW_GROUP, TableWriter, count_rows, write_text
@@ -22,10 +22,14 @@ from pipelines.tables import ROW_GROUP, TableWriter, count_rows, write_text
 STORE = Path("audit/labels.sqlite")
 LABELS = Path("audit/labels.parquet")
 SUMMARY = Path("audit/summary.json")
+GRAPH = Path("triples/train.parquet")
+_SHOWN_OF_TRIPLES = ("text", "head", "relation", "tail")  # not what the critic thinks, which raters would follow
 
 
 def draw_sample(run: Path, table: str, bound: float, seed: int) -> Sample:
     """As many rows as it takes to show that at most a share `bound` of a table is wrong, if none of them is.
+
+    Triples are judged by how plausible they are, other rows by whether they are right.
 
     Raises:
         UserError: There is no such table in the run, it is empty, or the bound is no share.
@@ -42,7 +46,10 @@ def draw_sample(run: Path, table: str, bound: float, seed: int) -> Sample:
     if not places:
         raise UserError(run, "--table", f"{table} has no rows")
     rows = _rows(path, places)
-    return Sample(table, total, bound, seed, tuple(_shown(row) for row in rows))
+    if path.parent.name != GRAPH.parent.name:
+        return Sample(table, total, bound, seed, tuple(_shown(row) for row in rows))
+    shown = tuple(CheckRow(str(row["id"]), tuple((name, row[name]) for name in _SHOWN_OF_TRIPLES)) for row in rows)
+    return Sample(table, total, bound, seed, shown, PLAUSIBILITY)
 
 
 def _rows(path: Path, places: Sequence[int]) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && typing(event.target)) event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
   if (document.getElementById("keys").open) return;
-  if (/^[a-z]$/.test(event.key)) decide(event.key, event.timeStamp);
+  if (/^[a-z0-9]$/.test(event.key)) decide(event.key, event.timeStamp);
   const action = actions[event.key];
   if (!action) return;
   action();
