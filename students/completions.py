@@ -43,9 +43,7 @@ def mean_cross_entropies(
     return losses.sum(-1) / (labels != _IGNORED).sum(-1)
 
 
-def _after_encoder(
-    model: Any, prompts: Tokens, completions: Tokens, owners: Sequence[int], pad: int
-) -> torch.Tensor:
+def _after_encoder(model: Any, prompts: Tokens, completions: Tokens, owners: Sequence[int], pad: int) -> torch.Tensor:
     seen = _mask(prompts, model.device)
     hidden = model.get_encoder()(input_ids=padded(prompts, pad, model.device), attention_mask=seen).last_hidden_state
     who = torch.tensor(owners, device=model.device)

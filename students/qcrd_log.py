@@ -24,6 +24,8 @@ class QcrdStep:
         negative: Of l(f(x), S_neg), among the questions that have negatives.
         judge: L_D; ``None`` at steps that do not teach the judge.
         judge_weight: a3 at this iteration.
+        right_nats: Cross-entropy of right rationales, in nats a token; of all of them, and weighed by nothing.
+        wrong_nats: Of wrong ones.
         contrasted: Questions of the step that have negatives.
         active: The share of those whose negative term is not 0.
         positive_scores: Deciles 1, 5 and 9 of the judge's scores.
@@ -39,6 +41,8 @@ class QcrdStep:
     negative: float | None
     judge: float | None
     judge_weight: float
+    right_nats: float | None
+    wrong_nats: float | None
     contrasted: int
     active: float | None
     positive_scores: list[float]
@@ -87,6 +91,8 @@ class Seen:
             negative=self.mean("negative"),
             judge=self.mean("judge"),
             judge_weight=judge_weight,
+            right_nats=self.mean("right_nats"),
+            wrong_nats=self.mean("wrong_nats"),
             contrasted=self.counts["negative"],
             active=self.mean("active"),
             positive_scores=quantiles(self.scores["positive"]),
