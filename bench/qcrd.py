@@ -6,7 +6,7 @@
 The questions and the rationales of PaLM and Llama 3 are real (`bench.qcrd_data`), the student is a T5 of under a
 million parameters that has learnt nothing but to fill gaps in the questions (`bench.little_t5`). All variants start
 from it, with the same rows, order, steps and learning rate. A run keeps the checkpoint that validation questions
-prefer, and is asked the test questions once, with that. Every run is a line of `runs.jsonl`; tables: `bench.qcrd_table`.
+prefer, and is asked the test questions once, with that. Every run is a line of `runs.jsonl`.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from students.completions import mean_cross_entropies, write  # noqa: E402
 from students.discriminator import Discriminator  # noqa: E402
 from students.judging import Panel, Words  # noqa: E402
 from students.qcrd_stage import Judge, Qcrd  # noqa: E402
+from students.qcrd_step import QcrdStep  # noqa: E402
 from students.qcrd_trainer import QcrdTrainer  # noqa: E402
 from students.tasks import TaskRow, completion_ids, prompt_ids  # noqa: E402
 
@@ -74,7 +75,7 @@ class Scale:
     seeds: int
 
 
-FULL = Scale(96, 1500, 400, 650, 150, 1221, 160, 16, 20, 3, 60, 5)
+FULL = Scale(96, 1500, 400, 650, 150, 600, 120, 16, 20, 2, 40, 5)
 QUICK = Scale(32, 400, 4, 12, 4, 4, 4, 4, 1, 2, 2, 2)
 RATE = 2e-3
 
@@ -147,21 +148,24 @@ class Bench:
         if any(line["run"] == key for line in self.done()):
             return
         started = time.process_time()
-        trainer, watch, chosen = self._train(name, variant, seed)
-        right = self._right(trainer.model, self._sets[name][1][: self._scale.test])
+        model, steps, watch = self._train(name, variant, seed)
+        chosen = watch.take_best()
+        asked = self._sets[name][1][: self._scale.test]
+        right = self._right(model, asked)
         line = {
             "run": key,
             "right": right,
+            "nats": self._nats(model, asked),
             "chosen": chosen,
             "validation": watch.shares,
-            "steps": [asdict(step) for step in trainer.steps],
+            "steps": [asdict(step) for step in steps],
             "seconds": round(time.process_time() - started, 1),
         }
         with self._lines.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(f"{line['seconds']:5.1f} s  {sum(right)} of {len(right)} right  {key}", flush=True)
 
-    def _train(self, name: str, variant: str, seed: int) -> tuple[QcrdTrainer, "Watch", int]:
+    def _train(self, name: str, variant: str, seed: int) -> tuple[Any, list[QcrdStep], "Watch"]:
         scale, how = self._scale, settings(variant, self._scale)
         shuffled = Random(seed).sample(self._sets[name][0], scale.train + scale.validation)
         learnt, held_out = shuffled[: scale.train], shuffled[scale.train :]
@@ -172,12 +176,14 @@ class Bench:
             torch.manual_seed(seed)
             panel = Panel(Discriminator(model), how.judge, self._words, seed)
         rows = [self._row(question, how) for question in learnt]
-        trainer = QcrdTrainer(model, self._arguments(seed), rows, how=how, words=self._words, panel=panel)
+        steps: list[QcrdStep] = []
+        parts = {"how": how, "words": self._words, "panel": panel, "on_step": steps.append}
+        trainer = QcrdTrainer(model, self._arguments(seed), rows, **parts)
         trainer.remove_callback(PrinterCallback)
         watch = Watch(2 * scale.iteration, lambda: fraction(self._right(model, held_out)), model)
         trainer.add_callback(watch)
         trainer.train()
-        return trainer, watch, watch.take_best()
+        return model, steps, watch
 
     def _row(self, question: Question, how: Qcrd) -> TaskRow:
         """As tokens. Step by step learns from the first teacher's rationale as it came, right or not."""
@@ -212,6 +218,18 @@ class Bench:
             disable_tqdm=True,
             report_to=[],
         )
+
+    @torch.inference_mode()
+    def _nats(self, model: Any, questions: Sequence[Question]) -> list[float]:
+        """Of each label, a token."""
+        prompts = [prompt_ids(self._tokenizer, "predict", question.text, two_parts=True) for question in questions]
+        labels = [completion_ids(self._tokenizer, question.label) for question in questions]
+        found: list[float] = []
+        for at in range(0, len(questions), 100):
+            some = prompts[at : at + 100]
+            nats = mean_cross_entropies(model, some, labels[at : at + 100], range(len(some)), self._words.pad)
+            found += [round(value, 4) for value in nats.tolist()]
+        return found
 
     @torch.inference_mode()
     def _right(self, model: Any, questions: Sequence[Question]) -> list[int]:

@@ -56,10 +56,8 @@ class Question:
 def svamp() -> tuple[list[Question], list[Question], Counter[str]]:
     """Training and test questions, and what was left out."""
     left: Counter[str] = Counter()
-    rows, said = _lines("svamp/svamp_train.json.gz"), []
-    said.append([one for part in (0, 1) for one in _load(f"svamp/palm/train_CoT_{part}.json.gz")])
-    for name in ("svamp_train_random_llama3", "random_match2_svamp_train_random_llama3"):
-        said.append([one["gen_label"] for one in _load(f"svamp/llama3/{name}.json.gz")])
+    rows = _lines("svamp/svamp_train.json.gz")
+    said = _said("svamp", 2, ("svamp_train_random_llama3", "random_match2_svamp_train_random_llama3"))
     train = [_question(row["input"], row["label"], [], texts, left) for row, *texts in zip(rows, *said, strict=True)]
     test = [Question(row["input"], row["label"], [], [], None) for row in _lines("svamp/svamp_test.json")]
     return train, test, left
@@ -68,10 +66,8 @@ def svamp() -> tuple[list[Question], list[Question], Counter[str]]:
 def commonsense_qa() -> tuple[list[Question], list[Question], Counter[str]]:
     """Training and test questions, and what was left out."""
     left: Counter[str] = Counter()
-    rows, said = _lines("cqa/cqa_train.json.gz"), []
-    said.append([one for part in range(10) for one in _load(f"cqa/palm/train_CoT_{part}.json.gz")])
-    for name in ("cqa_train_random_llama3", "Random_2_cqa_train_random_llama3"):
-        said.append([one["gen_label"] for one in _load(f"cqa/llama3/{name}.json.gz")])
+    rows = _lines("cqa/cqa_train.json.gz")
+    said = _said("cqa", 10, ("cqa_train_random_llama3", "Random_2_cqa_train_random_llama3"))
     train = [
         _question(with_choices(row["question"], row["choices"]), row["answer"], row["choices"], texts, left)
         for row, *texts in zip(rows, *said, strict=True)
@@ -81,6 +77,12 @@ def commonsense_qa() -> tuple[list[Question], list[Question], Counter[str]]:
         for row in _lines("cqa/cqa_test.json.gz")
     ]
     return train, test, left
+
+
+def _said(name: str, parts: int, others: tuple[str, ...]) -> list[list[str]]:
+    """Every teacher's replies, in the questions' order."""
+    palm = [reply for part in range(parts) for reply in _load(f"{name}/palm/train_CoT_{part}.json.gz")]
+    return [palm, *([one["gen_label"] for one in _load(f"{name}/llama3/{other}.json.gz")] for other in others)]
 
 
 def _question(text: str, label: str, choices: list[str], said: list[str], left: Counter[str]) -> Question:

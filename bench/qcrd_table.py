@@ -1,6 +1,7 @@
 """The tables of `qcrd.py`, from its lines."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Any
 
@@ -28,53 +29,61 @@ def _sets(lines: Sequence[Line]) -> list[str]:
     return list(dict.fromkeys(line["run"]["set"] for line in lines))
 
 
-def _interval(values: Sequence[float]) -> str:
+def _interval(values: Sequence[float], places: int) -> str:
     """Mean and 95 % interval over seeds, by Student's t."""
-    return f"{fmean(values):.1f} ± {_STUDENT[len(values) - 1] * stdev(values) / len(values) ** 0.5:.1f}"
+    half = _STUDENT[len(values) - 1] * stdev(values) / len(values) ** 0.5
+    return f"{fmean(values):.{places}f} ± {half:.{places}f}"
 
 
 def _scores(lines: Sequence[Line], variants: Sequence[str]) -> str:
-    rows = ["| questions | variant | right on test, % | on validation, % | chosen steps |", "|---|---|---:|---:|---|"]
+    head = "| questions | variant | right on test, % | labels of test, nats a token | right on validation, % | chosen steps |"
+    rows = [head, "|---|---|---:|---:|---:|---|"]
     for name in _sets(lines):
         for variant in variants:
             runs = _runs(lines, name, variant)
-            test = _interval([100 * fmean(run["right"]) for run in runs])
-            chosen = [str(run["chosen"]) for run in runs]
-            validation = _interval([100 * max(run["validation"].values()) for run in runs])
-            rows.append(f"| {name} | {variant} | {test} | {validation} | {', '.join(chosen)} |")
+            test = _interval([100 * fmean(run["right"]) for run in runs], 1)
+            nats = _interval([fmean(run["nats"]) for run in runs], 2)
+            validation = _interval([100 * max(run["validation"].values()) for run in runs], 1)
+            chosen = ", ".join(str(run["chosen"]) for run in runs)
+            rows.append(f"| {name} | {variant} | {test} | {nats} | {validation} | {chosen} |")
     return "\n".join(rows)
 
 
 def _steps(lines: Sequence[Line], variants: Sequence[str]) -> str:
-    """Each variant less the one before it, over the same questions and seeds; Holm over all rows."""
-    told, chances = [], []
+    """Each variant less the one before it, over the same questions and seeds; Holm over all rows of a measure."""
+    told: list[list[str]] = []
+    chances: dict[str, list[float]] = {"right": [], "nats": []}
     for name in _sets(lines):
-        for before, after in zip(variants, variants[1:], strict=False):
-            first, second = (
-                np.array([run["right"] for run in _runs(lines, name, one)], float) for one in (before, after)
-            )
-            mean, low, high, chance = _bootstrap(second - first)
-            apart = [paired_test(one, other)[0] for one, other in zip(second, first, strict=True)]
-            chances.append(chance)
-            each = ", ".join(f"{value:.2f}" for value in apart)
-            told.append(
-                f"| {name} | {before} → {after} | {mean:+.1f} | {low:+.1f} to {high:+.1f} | {each} | {chance:.3f} |"
-            )
-    rows = [f"{row} {value:.3f} |" for row, value in zip(told, holm(chances), strict=True)]
-    head = "| questions | what is added | points | 95 % interval | McNemar's p, seed by seed | pooled p | Holm |"
+        for before, after in pairwise(variants):
+            first, second = (_runs(lines, name, one) for one in (before, after))
+            pairs = zip(first, second, strict=True)
+            each = [paired_test(np.array(b["right"], float), np.array(a["right"], float))[0] for b, a in pairs]
+            cells = [name, f"{before} → {after}"]
+            for measure, scale, places in (("right", 100, 1), ("nats", 1, 3)):
+                values = [np.array([run[measure] for run in runs], float) for runs in (first, second)]
+                mean, low, high, chance = _bootstrap(scale * (values[1] - values[0]))
+                chances[measure].append(chance)
+                cells.append(f"{mean:+.{places}f} ({low:+.{places}f} to {high:+.{places}f})")
+            told.append([*cells, ", ".join(f"{value:.2f}" for value in each)])
+    adjusted = zip(*(holm(chances[measure]) for measure in ("right", "nats")), strict=True)
+    rows = [
+        f"| {' | '.join(cells)} | {right:.3f} | {nats:.3f} |"
+        for cells, (right, nats) in zip(told, adjusted, strict=True)
+    ]
+    head = "| questions | what is added | points | nats a token of labels | McNemar's p, seed by seed | p, points | p, nats |"
     return "\n".join([head, "|---|---|---:|---:|---|---:|---:|", *rows])
 
 
 def _bootstrap(differences: np.ndarray) -> tuple[float, float, float, float]:
-    """Mean in points, its percentile interval and two-sided p: seeds and questions are both drawn anew."""
+    """Mean, its percentile interval of 95 % and two-sided p: seeds and questions are both drawn anew."""
     random, (seeds, questions) = np.random.default_rng(0), differences.shape
     means = np.empty(_RESAMPLES)
     for index in range(_RESAMPLES):
         drawn = differences[random.integers(seeds, size=seeds)][:, random.integers(questions, size=questions)]
-        means[index] = 100 * drawn.mean()
+        means[index] = drawn.mean()
     low, high = np.quantile(means, [0.025, 0.975])
     chance = min(1.0, 2 * (1 + min((means <= 0).sum(), (means >= 0).sum())) / (_RESAMPLES + 1))
-    return 100 * float(differences.mean()), float(low), float(high), float(chance)
+    return float(differences.mean()), float(low), float(high), float(chance)
 
 
 def _negatives(lines: Sequence[Line], variants: Sequence[str]) -> str:

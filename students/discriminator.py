@@ -63,7 +63,7 @@ def spoil(rationale: Sequence[int], others: Sequence[int], mask: int, random: to
 
 
 def area_under_curve(right: Sequence[float], wrong: Sequence[float]) -> float | None:
-    """The chance that a right rationale scores above a wrong one, a tie counting half; ``None`` where a side is empty."""
+    """The chance that a right rationale scores above a wrong one, ties counting half; ``None`` without either."""
     if not right or not wrong:
         return None
     apart = torch.tensor(right)[:, None] - torch.tensor(wrong)[None]

@@ -135,33 +135,35 @@ def total_loss(
 def ratio_loss(right: torch.Tensor, wrong: torch.Tensor, some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Equation 2: the mean over questions of ``-log(sum_j exp(s_j_pos) / sum_j exp(s_j_neg))``.
 
+    Questions that lack either side count 0, so that the mean over a step is that over the parts it is cut into.
+
     Args:
         right: Logits of right rationales, (questions, rationales); scores s are their sigmoid.
         wrong: Of wrong ones.
         some: Mask of the right.
-        others: Mask of the wrong. Questions that lack either do not count.
+        others: Mask of the wrong.
     """
     both = some.any(-1) & others.any(-1)
     if not both.any():
         return (right.sum() + wrong.sum()) * 0
     above = right.sigmoid().masked_fill(~some, -torch.inf)[both].logsumexp(-1)
     below = wrong.sigmoid().masked_fill(~others, -torch.inf)[both].logsumexp(-1)
-    return (below - above).mean()
+    return (below - above).sum() / len(both)
 
 
 def pairwise_loss(right: torch.Tensor, wrong: torch.Tensor, some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """``log(1 + exp(-(z_pos - z_neg)))``, the mean over all pairs of a question, then over questions.
+    """``log(1 + exp(-(z_pos - z_neg)))``, the mean over all pairs of a question, then over questions, as above.
 
     Args:
         right: Logits of right rationales, (questions, rationales).
         wrong: Of wrong ones.
         some: Mask of the right.
-        others: Mask of the wrong. Questions that lack either do not count.
+        others: Mask of the wrong.
     """
     pairs = some[:, :, None] & others[:, None, :]
     counted = pairs.sum((1, 2))
     losses = softplus(wrong[:, None, :] - right[:, :, None]).masked_fill(~pairs, 0.0).sum((1, 2))
-    return (losses / counted.clamp(min=1)).sum() / (counted > 0).sum().clamp(min=1)
+    return (losses / counted.clamp(min=1)).mean()
 
 
 def weight_of_judge(first: float, decay: float, iteration: int) -> float:

@@ -14,7 +14,7 @@ iterations writes no negatives. Losses are means over questions of means over to
 judge has an optimiser and a learning rate of its own. One process.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,8 +26,9 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from students.completions import mean_cross_entropies, write
 from students.judging import Panel, Words, held_out, matrix
 from students.qcrd import contrastive_loss, negative_losses, picks, positive_losses, total_loss, weight_of_judge
-from students.qcrd_log import QcrdStep, Seen, Source, as_logs
+from students.qcrd_log import Seen, as_logs
 from students.qcrd_stage import Qcrd
+from students.qcrd_step import QcrdStep, Source
 from students.snapshots import Snapshots, as_it_was
 from students.tasks import TaskRow
 
@@ -114,10 +115,8 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
         how: The settings.
         words: Of its tokenizer.
         panel: The judge; ``None`` where there is none.
+        on_step: Told every step, as it is logged.
         others: As for `Trainer`.
-
-    Attributes:
-        steps: What was logged of each step since this process began.
     """
 
     def __init__(
@@ -129,6 +128,7 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
         how: Qcrd,
         words: Words,
         panel: Panel | None,
+        on_step: Callable[[QcrdStep], None],
         **others: Any,
     ) -> None:
         args.remove_unused_columns = False
@@ -138,7 +138,7 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
         self._per_step, self._order = per_step, Order(len(rows), args.max_steps * per_step, args.seed)
         self._ring, self._own = Snapshots(how.ago), dict[int, list[int]]()
         self._step, self._seen, self._area = 0, Seen(), None
-        self.steps: list[QcrdStep] = []
+        self._on_step = on_step
         super().__init__(model, args, train_dataset=range(len(rows)), data_collator=_numbers, **others)
         self.model_accepts_loss_kwargs = False  # the loss of a pass is a mean over its questions
         self.add_callback(_Turns(self))
@@ -255,10 +255,9 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
         """L_D of a pass, on the steps that teach the judge, over the questions that it may learn from."""
         if self._panel is None or not self._teaches_judge:
             return None
-        right, wrong = batch.grouped("positive"), batch.grouped("wrong", "own")
-        kept = [place for place, number in enumerate(numbers) if not held_out(number)]
-        questions = [batch.rows[place].explain_ids for place in kept]
-        loss = self._panel.loss(questions, [right[place] for place in kept], [wrong[place] for place in kept])
+        sides = batch.grouped("positive"), batch.grouped("wrong", "own")
+        right, wrong = ([[] if held_out(n) else own for n, own in zip(numbers, side, strict=True)] for side in sides)
+        loss = self._panel.loss([row.explain_ids for row in batch.rows], right, wrong)
         self._seen.add("judge", loss[None])
         return loss
 
@@ -272,7 +271,7 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
         if "loss" in logs:
             logs |= as_logs(self._seen)
             iteration = self._step // self._how.iteration
-            self.steps.append(self._seen.as_step(self._step + 1, iteration, self._judge_weight, self._area))
+            self._on_step(self._seen.as_step(self._step + 1, iteration, self._judge_weight, self._area))
             self._seen = Seen()
         super().log(logs, start_time)
 
