@@ -5,8 +5,9 @@
 
 The questions and the rationales of PaLM and Llama 3 are real (`bench.qcrd_data`), the student is a T5 of under a
 million parameters that has learnt nothing but to fill gaps in the questions (`bench.little_t5`). All variants start
-from it, with the same rows, order, steps and learning rate. A run keeps the checkpoint that validation questions
-prefer, and is asked the test questions once, with that. Every run is a line of `runs.jsonl`.
+from it, with the same rows, order, steps and learning rate. A run keeps the checkpoint to which the labels of
+validation questions are likeliest, and is asked the test questions once, with that. Every run is a line of
+`runs.jsonl`.
 """
 
 import argparse
@@ -14,10 +15,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: threads cost more than they give at this size
@@ -55,7 +57,7 @@ class Scale:
         test: At most.
         steps: Of a run.
         batch: Questions in one.
-        iteration: Steps of an iteration; checkpoints are as far apart as two of them.
+        iteration: Steps of an iteration, after which validation looks.
         ago: Iterations.
         judged: Steps that the judge learns before the student.
         seeds: Runs of each variant on each set of questions.
@@ -75,15 +77,28 @@ class Scale:
     seeds: int
 
 
-FULL = Scale(96, 1500, 400, 650, 150, 600, 120, 16, 20, 2, 40, 5)
+FULL = Scale(96, 1500, 400, 650, 100, 300, 50, 8, 10, 2, 16, 5)
 QUICK = Scale(32, 400, 4, 12, 4, 4, 4, 4, 1, 2, 2, 2)
 RATE = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """A checkpoint on validation questions.
+
+    Attributes:
+        right: Share of answers.
+        nats: Of labels, a token.
+    """
+
+    right: float
+    nats: float
 
 
 def settings(variant: str, scale: Scale) -> Qcrd:
     """Of a variant: each adds one part to the one before; a1, a2, beta and delta are the paper's."""
     judge = Judge(
-        weight=0.5, decay=0.9, loss="pairwise", learning_rate=5e-4, pretraining=scale.judged, batch=16, every=4
+        weight=0.5, decay=0.9, loss="pairwise", learning_rate=5e-4, pretraining=scale.judged, batch=8, every=2
     )
     whole = Qcrd(
         predict=0.5,
@@ -157,7 +172,7 @@ class Bench:
             "right": right,
             "nats": self._nats(model, asked),
             "chosen": chosen,
-            "validation": watch.shares,
+            "validation": {step: asdict(seen) for step, seen in watch.found.items()},
             "steps": [asdict(step) for step in steps],
             "seconds": round(time.process_time() - started, 1),
         }
@@ -180,7 +195,7 @@ class Bench:
         parts = {"how": how, "words": self._words, "panel": panel, "on_step": steps.append}
         trainer = QcrdTrainer(model, self._arguments(seed), rows, **parts)
         trainer.remove_callback(PrinterCallback)
-        watch = Watch(2 * scale.iteration, lambda: fraction(self._right(model, held_out)), model)
+        watch = Watch(scale.iteration, lambda: self._validated(model, held_out), model)
         trainer.add_callback(watch)
         trainer.train()
         return model, steps, watch
@@ -219,6 +234,10 @@ class Bench:
             report_to=[],
         )
 
+    def _validated(self, model: Any, questions: Sequence[Question]) -> Validated:
+        """What a checkpoint does on them."""
+        return Validated(fmean(self._right(model, questions)), fmean(self._nats(model, questions)))
+
     @torch.inference_mode()
     def _nats(self, model: Any, questions: Sequence[Question]) -> list[float]:
         """Of each label, a token."""
@@ -251,32 +270,30 @@ class Bench:
         return found
 
 
-def fraction(right: Sequence[int]) -> float:
-    """Of ones."""
-    return sum(right) / len(right)
-
-
 class Watch(TrainerCallback):  # type: ignore[misc]  # transformers ships no complete types
-    """Validates in even distances, and keeps the weights of the best; of equals, the earliest."""
+    """Validates in even distances, and keeps the weights to which labels are likeliest; of equals, the earliest.
 
-    def __init__(self, every: int, validate: Any, model: Any) -> None:
+    At this size so few answers are right that their number would choose by chance.
+    """
+
+    def __init__(self, every: int, validate: Callable[[], Validated], model: Any) -> None:
         self._every, self._validate, self._model = every, validate, model
-        self.shares: dict[int, float] = {}
+        self.found: dict[int, Validated] = {}
         self._best: dict[str, torch.Tensor] = {}
 
     def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **others: Any) -> None:
         """Validates where its turn is."""
-        if state.global_step % self._every and state.global_step < state.max_steps:
+        if state.global_step % self._every:
             return
-        share = self._validate()
-        if share > max(self.shares.values(), default=-1.0):
+        seen = self._validate()
+        if all(seen.nats < other.nats for other in self.found.values()):
             self._best = {name: weight.clone() for name, weight in self._model.state_dict().items()}
-        self.shares[state.global_step] = share
+        self.found[state.global_step] = seen
 
     def take_best(self) -> int:
         """Give the model its best weights; returns the step they are of."""
         self._model.load_state_dict(self._best)
-        return max(self.shares, key=lambda step: self.shares[step])
+        return min(self.found, key=lambda step: self.found[step].nats)
 
 
 def main(arguments: list[str] | None = None) -> int:

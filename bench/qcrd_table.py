@@ -36,14 +36,14 @@ def _interval(values: Sequence[float], places: int) -> str:
 
 
 def _scores(lines: Sequence[Line], variants: Sequence[str]) -> str:
-    head = "| questions | variant | right on test, % | labels of test, nats a token | right on validation, % | chosen steps |"
+    head = "| questions | variant | right on test, % | its labels, nats a token | of validation | chosen steps |"
     rows = [head, "|---|---|---:|---:|---:|---|"]
     for name in _sets(lines):
         for variant in variants:
             runs = _runs(lines, name, variant)
             test = _interval([100 * fmean(run["right"]) for run in runs], 1)
             nats = _interval([fmean(run["nats"]) for run in runs], 2)
-            validation = _interval([100 * max(run["validation"].values()) for run in runs], 1)
+            validation = _interval([run["validation"][str(run["chosen"])]["nats"] for run in runs], 2)
             chosen = ", ".join(str(run["chosen"]) for run in runs)
             rows.append(f"| {name} | {variant} | {test} | {nats} | {validation} | {chosen} |")
     return "\n".join(rows)
@@ -70,7 +70,7 @@ def _steps(lines: Sequence[Line], variants: Sequence[str]) -> str:
         f"| {' | '.join(cells)} | {right:.3f} | {nats:.3f} |"
         for cells, (right, nats) in zip(told, adjusted, strict=True)
     ]
-    head = "| questions | what is added | points | nats a token of labels | McNemar's p, seed by seed | p, points | p, nats |"
+    head = "| questions | what is added | points | nats a token of labels | McNemar's p by seed | p, points | p, nats |"
     return "\n".join([head, "|---|---|---:|---:|---|---:|---:|", *rows])
 
 

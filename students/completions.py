@@ -40,7 +40,8 @@ def mean_cross_entropies(
         model, prompts, completions, owners, pad
     )
     losses = cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=_IGNORED, reduction="none")
-    return losses.sum(-1) / (labels != _IGNORED).sum(-1)
+    means: torch.Tensor = losses.sum(-1) / (labels != _IGNORED).sum(-1)
+    return means
 
 
 def _after_encoder(model: Any, prompts: Tokens, completions: Tokens, owners: Sequence[int], pad: int) -> torch.Tensor:
@@ -72,7 +73,14 @@ def _mask(rows: Tokens, device: torch.device, *, side: str = "right") -> torch.T
 
 @torch.no_grad()
 def write(
-    model: Any, prompts: Tokens, pad: int, *, max_tokens: int, temperature: float = 0.0, together: int = 256
+    model: Any,
+    prompts: Tokens,
+    pad: int,
+    *,
+    max_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    together: int = 256,
 ) -> list[list[int]]:
     """What a student writes after each prompt: tokens up to its end token, that included.
 
@@ -81,12 +89,13 @@ def write(
         prompts: Tokens.
         pad: The token that fills rows up.
         max_tokens: Of one completion.
-        temperature: 0 takes the likeliest token always; else torch's own random numbers draw from all of them.
+        temperature: 0 takes the likeliest token always; else torch's own random numbers draw.
+        top_p: The part of the likeliest tokens that they draw from.
         together: Prompts in one batch.
     """
     sampling: dict[str, Any] = {"do_sample": False}
     if temperature > 0:
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": top_p}
     side = "right" if model.config.is_encoder_decoder else "left"
     training, found = model.training, []
     model.eval()

@@ -60,7 +60,8 @@ class Panel:
             drawn = torch.randint(len(usable), (self._how.batch,), generator=self._random).tolist()
             batch = [usable[index] for index in drawn]
             wrong = [self._negatives(row, words) for row in batch]
-            self.loss([row.explain_ids for row in batch], [row.positive_ids for row in batch], wrong).backward()
+            loss = self.loss([row.explain_ids for row in batch], [row.positive_ids for row in batch], wrong)
+            loss.backward()  # type: ignore[no-untyped-call]  # PyTorch ships no type for it
             self.learn(0)
 
     def _negatives(self, row: TaskRow, words: Sequence[int]) -> list[list[int]]:

@@ -137,7 +137,8 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
         per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps
         self._per_step, self._order = per_step, Order(len(rows), args.max_steps * per_step, args.seed)
         self._ring, self._own = Snapshots(how.ago), dict[int, list[int]]()
-        self._step, self._seen, self._area = 0, Seen(), None
+        self._step, self._seen = 0, Seen()
+        self._area: float | None = None
         self._on_step = on_step
         super().__init__(model, args, train_dataset=range(len(rows)), data_collator=_numbers, **others)
         self.model_accepts_loss_kwargs = False  # the loss of a pass is a mean over its questions

@@ -7,9 +7,10 @@ in training and in serving.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from transformers import PreTrainedTokenizerBase
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Task = Literal["predict", "explain"]
 
@@ -34,7 +35,7 @@ class TaskRow:
     negative_ids: list[list[int]]
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, task: Task, question: str, *, two_parts: bool) -> list[int]:
+def prompt_ids(tokenizer: "PreTrainedTokenizerBase", task: Task, question: str, *, two_parts: bool) -> list[int]:
     """Tokens of a question.
 
     Args:
@@ -50,7 +51,7 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, task: Task, question: str, *,
     return [*start, *_plain(tokenizer, text + _END_OF_QUESTION)]
 
 
-def completion_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def completion_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """Tokens of a label or a rationale, and the one that ends it."""
     return [*_plain(tokenizer, text), tokenizer.eos_token_id]
 
@@ -63,6 +64,6 @@ def with_choices(question: str, choices: Sequence[str]) -> str:
     return f"{question}\nAnswer Choices:\n{menu}"
 
 
-def _plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def _plain(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
