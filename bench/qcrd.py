@@ -15,11 +15,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
-from statistics import fmean
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: threads cost more than they give at this size
@@ -27,13 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from transformers import AutoTokenizer, PrinterCallback, T5ForConditionalGeneration, TrainerCallback, TrainingArguments  # noqa: E402
+from transformers import AutoTokenizer, PrinterCallback, T5ForConditionalGeneration, TrainingArguments  # noqa: E402
 from transformers.utils.logging import disable_progress_bar  # noqa: E402
 
 from bench.little_t5 import MASK, fill_gaps, new_t5, save, train_tokenizer  # noqa: E402
-from bench.qcrd_data import Question, commonsense_qa, is_equal, svamp  # noqa: E402
+from bench.qcrd_data import Question, commonsense_qa, svamp  # noqa: E402
+from bench.qcrd_scores import Watch, nats, right, validated  # noqa: E402
 from bench.qcrd_table import tables  # noqa: E402
-from students.completions import mean_cross_entropies, write  # noqa: E402
 from students.discriminator import Discriminator  # noqa: E402
 from students.judging import Panel, Words  # noqa: E402
 from students.qcrd_stage import Judge, Qcrd  # noqa: E402
@@ -80,19 +78,6 @@ class Scale:
 FULL = Scale(96, 1500, 400, 650, 100, 300, 50, 8, 10, 2, 16, 5)
 QUICK = Scale(32, 400, 4, 12, 4, 4, 4, 4, 1, 2, 2, 2)
 RATE = 2e-3
-
-
-@dataclass(frozen=True, slots=True)
-class Validated:
-    """A checkpoint on validation questions.
-
-    Attributes:
-        right: Share of answers.
-        nats: Of labels, a token.
-    """
-
-    right: float
-    nats: float
 
 
 def settings(variant: str, scale: Scale) -> Qcrd:
@@ -166,11 +151,10 @@ class Bench:
         model, steps, watch = self._train(name, variant, seed)
         chosen = watch.take_best()
         asked = self._sets[name][1][: self._scale.test]
-        right = self._right(model, asked)
         line = {
             "run": key,
-            "right": right,
-            "nats": self._nats(model, asked),
+            "right": right(model, self._tokenizer, asked),
+            "nats": nats(model, self._tokenizer, asked),
             "chosen": chosen,
             "validation": {step: asdict(seen) for step, seen in watch.found.items()},
             "steps": [asdict(step) for step in steps],
@@ -178,9 +162,9 @@ class Bench:
         }
         with self._lines.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        print(f"{line['seconds']:5.1f} s  {sum(right)} of {len(right)} right  {key}", flush=True)
+        print(f"{line['seconds']:5.1f} s  {sum(line['right'])} of {len(asked)} right  {key}", flush=True)
 
-    def _train(self, name: str, variant: str, seed: int) -> tuple[Any, list[QcrdStep], "Watch"]:
+    def _train(self, name: str, variant: str, seed: int) -> tuple[Any, list[QcrdStep], Watch]:
         scale, how = self._scale, settings(variant, self._scale)
         shuffled = Random(seed).sample(self._sets[name][0], scale.train + scale.validation)
         learnt, held_out = shuffled[: scale.train], shuffled[scale.train :]
@@ -195,7 +179,7 @@ class Bench:
         parts = {"how": how, "words": self._words, "panel": panel, "on_step": steps.append}
         trainer = QcrdTrainer(model, self._arguments(seed), rows, **parts)
         trainer.remove_callback(PrinterCallback)
-        watch = Watch(scale.iteration, lambda: self._validated(model, held_out), model)
+        watch = Watch(scale.iteration, lambda: validated(model, self._tokenizer, held_out), model)
         trainer.add_callback(watch)
         trainer.train()
         return model, steps, watch
@@ -233,67 +217,6 @@ class Bench:
             disable_tqdm=True,
             report_to=[],
         )
-
-    def _validated(self, model: Any, questions: Sequence[Question]) -> Validated:
-        """What a checkpoint does on them."""
-        return Validated(fmean(self._right(model, questions)), fmean(self._nats(model, questions)))
-
-    @torch.inference_mode()
-    def _nats(self, model: Any, questions: Sequence[Question]) -> list[float]:
-        """Of each label, a token."""
-        prompts = [prompt_ids(self._tokenizer, "predict", question.text, two_parts=True) for question in questions]
-        labels = [completion_ids(self._tokenizer, question.label) for question in questions]
-        found: list[float] = []
-        for at in range(0, len(questions), 100):
-            some = prompts[at : at + 100]
-            nats = mean_cross_entropies(model, some, labels[at : at + 100], range(len(some)), self._words.pad)
-            found += [round(value, 4) for value in nats.tolist()]
-        return found
-
-    @torch.inference_mode()
-    def _right(self, model: Any, questions: Sequence[Question]) -> list[int]:
-        """1 where the student is right: an equation of the gold one's value, or the likeliest choice a token."""
-        prompts = [prompt_ids(self._tokenizer, "predict", question.text, two_parts=True) for question in questions]
-        if not questions[0].choices:
-            written = write(model, prompts, self._words.pad, max_tokens=24)
-            said = self._tokenizer.batch_decode(written, skip_special_tokens=True)
-            return [int(is_equal(text, question.label)) for text, question in zip(said, questions, strict=True)]
-        found = []
-        for at in range(0, len(questions), 32):
-            menu = [question.choices for question in questions[at : at + 32]]
-            owners = [owner for owner, choices in enumerate(menu) for _ in choices]
-            texts = [completion_ids(self._tokenizer, choice) for choices in menu for choice in choices]
-            nats = mean_cross_entropies(model, prompts[at : at + 32], texts, owners, self._words.pad)
-            for place, question in enumerate(questions[at : at + 32]):
-                own = nats[[index for index, owner in enumerate(owners) if owner == place]]
-                found.append(int(question.choices[int(own.argmin())] == question.label))
-        return found
-
-
-class Watch(TrainerCallback):  # type: ignore[misc]  # transformers ships no complete types
-    """Validates in even distances, and keeps the weights to which labels are likeliest; of equals, the earliest.
-
-    At this size so few answers are right that their number would choose by chance.
-    """
-
-    def __init__(self, every: int, validate: Callable[[], Validated], model: Any) -> None:
-        self._every, self._validate, self._model = every, validate, model
-        self.found: dict[int, Validated] = {}
-        self._best: dict[str, torch.Tensor] = {}
-
-    def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **others: Any) -> None:
-        """Validates where its turn is."""
-        if state.global_step % self._every:
-            return
-        seen = self._validate()
-        if all(seen.nats < other.nats for other in self.found.values()):
-            self._best = {name: weight.clone() for name, weight in self._model.state_dict().items()}
-        self.found[state.global_step] = seen
-
-    def take_best(self) -> int:
-        """Give the model its best weights; returns the step they are of."""
-        self._model.load_state_dict(self._best)
-        return min(self.found, key=lambda step: self.found[step].nats)
 
 
 def main(arguments: list[str] | None = None) -> int:

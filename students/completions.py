@@ -64,7 +64,8 @@ def _after_prompt(model: Any, prompts: Tokens, completions: Tokens, owners: Sequ
     longest = max(map(len, completions))
     starts = torch.tensor([len(prompts[owner]) - 1 for owner in owners], device=model.device)
     places = (starts[:, None] + torch.arange(longest, device=model.device)).clamp(max=logits.shape[1] - 1)
-    return logits.gather(1, places[..., None].expand(-1, -1, logits.shape[-1]))
+    after: torch.Tensor = logits.gather(1, places[..., None].expand(-1, -1, logits.shape[-1]))
+    return after
 
 
 def _mask(rows: Tokens, device: torch.device, *, side: str = "right") -> torch.Tensor:

@@ -14,78 +14,24 @@ iterations writes no negatives. Losses are means over questions of means over to
 judge has an optimiser and a learning rate of its own. One process.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from students.completions import mean_cross_entropies, write
 from students.judging import Panel, Words, held_out, matrix
 from students.qcrd import contrastive_loss, negative_losses, picks, positive_losses, total_loss, weight_of_judge
+from students.qcrd_batch import Batch, Order
 from students.qcrd_log import Seen, as_logs
 from students.qcrd_stage import Qcrd
-from students.qcrd_step import QcrdStep, Source
+from students.qcrd_step import QcrdStep
 from students.snapshots import Snapshots, as_it_was
 from students.tasks import TaskRow
 
 _STATE: Final = "qcrd.pt"  # in a checkpoint
-
-
-class Order(Sampler[int]):
-    """Rows in the order in which they are learnt: epoch after epoch, each shuffled by the seed and its number.
-
-    Args:
-        rows: How many there are.
-        length: Of the whole training, in rows.
-        seed: Of the order.
-    """
-
-    def __init__(self, rows: int, length: int, seed: int) -> None:
-        self._rows, self._length, self._seed = rows, length, seed
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.between(0, self._length))
-
-    def between(self, start: int, end: int) -> list[int]:
-        """The rows from one place to another, without the latter."""
-        end = min(end, self._length)
-        epochs = range(start // self._rows, -(-end // self._rows))
-        found = [row for epoch in epochs for row in self._epoch(epoch)]
-        skipped = start - start // self._rows * self._rows
-        return found[skipped : skipped + end - start]
-
-    def _epoch(self, number: int) -> list[int]:
-        random = torch.Generator().manual_seed(self._seed * 1_000_003 + number)
-        shuffled: list[int] = torch.randperm(self._rows, generator=random).tolist()
-        return shuffled
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Questions of a forward pass, and every rationale of theirs that is learnt from."""
-
-    rows: list[TaskRow]
-    rationales: list[list[int]]
-    owners: list[int]
-    sources: list[Source]
-
-    def of(self, *sources: Source) -> list[int]:
-        """Places of the rationales from these sources."""
-        return [place for place, source in enumerate(self.sources) if source in sources]
-
-    def grouped(self, *sources: Source) -> list[list[list[int]]]:
-        """The rationales from these sources, question by question."""
-        found: list[list[list[int]]] = [[] for _ in self.rows]
-        for place in self.of(*sources):
-            found[self.owners[place]].append(self.rationales[place])
-        return found
 
 
 class _Turns(TrainerCallback):  # type: ignore[misc]  # transformers ships no complete types
@@ -190,7 +136,8 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
     ) -> Any:
         """Equation 8 over the questions of one pass."""
         numbers = inputs["numbers"].tolist()
-        batch, how = self._batch(numbers), self._how
+        how = self._how
+        batch = Batch.take(self._rows, numbers, self._own, how)
         number = len(batch.rows)
         prompts = [row.predict_ids for row in batch.rows] + [row.explain_ids for row in batch.rows if how.explain]
         completions = [row.label_ids for row in batch.rows] + batch.rationales
@@ -204,23 +151,7 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
         loss = total_loss(labels.mean(), contrasted, nats.new_zeros(()) if judged is None else judged, weights)
         return (loss, {}) if return_outputs else loss
 
-    def _batch(self, numbers: Sequence[int]) -> _Batch:
-        batch = _Batch([self._rows[number] for number in numbers], [], [], [])
-        if not self._how.explain:
-            return batch
-        for owner, number in enumerate(numbers):
-            row = self._rows[number]
-            right = row.positive_ids if self._how.positives == "all" else row.positive_ids[:1]
-            wrong = row.negative_ids if self._how.beta else []
-            own = [self._own[number]] if self._how.beta and number in self._own else []
-            sides: list[tuple[Source, list[list[int]]]] = [("positive", right), ("wrong", wrong), ("own", own)]
-            for source, found in sides:
-                batch.rationales.extend(found)
-                batch.owners.extend([owner] * len(found))
-                batch.sources.extend([source] * len(found))
-        return batch
-
-    def _contrast(self, batch: _Batch, nats: torch.Tensor) -> torch.Tensor:
+    def _contrast(self, batch: Batch, nats: torch.Tensor) -> torch.Tensor:
         """L_cl of a pass."""
         how, number, scores = self._how, len(batch.rows), None
         if self._panel is not None and batch.rationales:
@@ -252,7 +183,7 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
     def _teaches_judge(self) -> bool:
         return self._how.judge is not None and (self._step + 1) % self._how.judge.every == 0
 
-    def _judge_loss(self, batch: _Batch, numbers: Sequence[int]) -> torch.Tensor | None:
+    def _judge_loss(self, batch: Batch, numbers: Sequence[int]) -> torch.Tensor | None:
         """L_D of a pass, on the steps that teach the judge, over the questions that it may learn from."""
         if self._panel is None or not self._teaches_judge:
             return None

@@ -15,9 +15,10 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, T5ForConditi
 from students.completions import mean_cross_entropies, write
 from students.discriminator import Discriminator
 from students.judging import Panel, Words, held_out
+from students.qcrd_batch import Order
 from students.qcrd_stage import Qcrd
 from students.qcrd_step import QcrdStep
-from students.qcrd_trainer import Order, QcrdTrainer
+from students.qcrd_trainer import QcrdTrainer
 from students.snapshots import Snapshots, as_it_was
 from students.stage import QCRD_LOG, Lora, Stage
 from students.step_records import read_log, read_steps
