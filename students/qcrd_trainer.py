@@ -79,6 +79,8 @@ class QcrdTrainer(Trainer):  # type: ignore[misc]  # transformers ships no compl
     ) -> None:
         args.remove_unused_columns = False
         args.num_train_epochs = 1
+        if args.n_gpu > 1:
+            args._n_gpu = 1  # where there are several, `Trainer` would copy the student to each
         self._rows, self._how, self._words, self._panel = rows, how, words, panel
         per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps
         self._per_step, self._order = per_step, Order(len(rows), args.max_steps * per_step, args.seed)

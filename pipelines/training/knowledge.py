@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from critics.choice import choice_of
 from pipelines.errors import UserError
 from pipelines.rationales.curating import completion
 from pipelines.rationales.judging import kept_text
@@ -41,7 +42,7 @@ class Known:
     """What the run says of one problem, as text.
 
     Attributes:
-        label: ``None`` where there is neither a gold answer nor a majority.
+        label: ``None`` where there is neither a gold answer nor a majority; of several choices, the one's text.
     """
 
     problem: Problem
@@ -181,10 +182,15 @@ def known_of(home: Path) -> Iterator[Known]:
     wrong = _wrong(home)
     for problem in read_table(home / "problems.parquet", Problem):
         rows = right[problem.id]
-        label = problem.answer if problem.answer is not None else next((row.answer for row in rows), None)
+        label = _gold(problem) if problem.answer is not None else next((row.answer for row in rows), None)
         texts = list(dict.fromkeys(row.completion[0]["content"] for row in rows))
         others = [text for text in dict.fromkeys(wrong[problem.id]) if text not in texts]
         yield Known(problem, label, texts, others)
+
+
+def _gold(problem: Problem) -> str | None:
+    assert problem.answer is not None
+    return choice_of(problem.answer, problem.choices) if problem.choices else problem.answer
 
 
 def _wrong(home: Path) -> Mapping[str, list[str]]:

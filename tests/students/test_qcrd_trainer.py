@@ -267,3 +267,19 @@ def test_an_adapter_has_its_own_ring(make: Callable[..., Stage]) -> None:
     assert train(stage).candidates == ["step-15"]
     assert read_log(Path(stage.folder) / QCRD_LOG, QcrdStep)[-1].own_scores
     assert not (Path(stage.folder) / "step-15" / "model.safetensors").exists()
+
+
+def test_a_student_without_an_encoder_learns_the_same_way(
+    make: Callable[..., Stage], student: Path, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    known = rows(tokenizer, 12, two_parts=False)
+    pq.write_table(pa.Table.from_pylist([asdict(row) for row in known]), tmp_path / "causal.parquet")
+    stage = make("causal", model=str(student), rows=str(tmp_path / "causal.parquet"), epochs=3, learning_rate=3e-3)
+    assert train(stage).candidates == ["step-9"]
+    first, *_, last = read_log(Path(stage.folder) / QCRD_LOG, QcrdStep)
+    assert last.own_scores
+    assert last.right_nats < first.right_nats  # type: ignore[operator]
+    model = LlamaForCausalLM.from_pretrained(Path(stage.folder) / "step-9")
+    prompts = [row.predict_ids for row in known[:2]] + [known[2].predict_ids[-9:]]
+    together = write(model, prompts, tokenizer.pad_token_id, max_tokens=5)
+    assert together == [write(model, [prompt], tokenizer.pad_token_id, max_tokens=5)[0] for prompt in prompts]
