@@ -1,7 +1,6 @@
 """The tables of `qcrd.py`, from its lines."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Any
 
@@ -15,9 +14,15 @@ _RESAMPLES = 10_000
 _STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # t, 97.5 %
 
 
-def tables(lines: Sequence[Line], variants: Sequence[str]) -> str:
-    """Three tables in Markdown: scores, each part against the variant before it, and what was seen of negatives."""
-    return "\n\n".join([_scores(lines, variants), _steps(lines, variants), _negatives(lines, variants)])
+def tables(lines: Sequence[Line], variants: Sequence[str], compared: Sequence[tuple[str, str]]) -> str:
+    """Three tables in Markdown: scores, what each part adds, and what was seen of negatives.
+
+    Args:
+        lines: Of the runs.
+        variants: In the tables' order.
+        compared: Pairs of them, the one that something is added to first.
+    """
+    return "\n\n".join([_scores(lines, variants), _steps(lines, compared), _negatives(lines, variants)])
 
 
 def _runs(lines: Sequence[Line], name: str, variant: str) -> list[Line]:
@@ -31,6 +36,8 @@ def _sets(lines: Sequence[Line]) -> list[str]:
 
 def _interval(values: Sequence[float], places: int) -> str:
     """Mean and 95 % interval over seeds, by Student's t."""
+    if len(values) == 1:
+        return f"{values[0]:.{places}f}"
     half = _STUDENT[len(values) - 1] * stdev(values) / len(values) ** 0.5
     return f"{fmean(values):.{places}f} ± {half:.{places}f}"
 
@@ -49,12 +56,12 @@ def _scores(lines: Sequence[Line], variants: Sequence[str]) -> str:
     return "\n".join(rows)
 
 
-def _steps(lines: Sequence[Line], variants: Sequence[str]) -> str:
-    """Each variant less the one before it, over the same questions and seeds; Holm over all rows of a measure."""
+def _steps(lines: Sequence[Line], compared: Sequence[tuple[str, str]]) -> str:
+    """Each variant less the other, over the same questions and seeds; Holm over all rows of a measure."""
     told: list[list[str]] = []
     chances: dict[str, list[float]] = {"right": [], "nats": []}
     for name in _sets(lines):
-        for before, after in pairwise(variants):
+        for before, after in compared:
             first, second = (_runs(lines, name, one) for one in (before, after))
             pairs = zip(first, second, strict=True)
             each = [paired_test(np.array(b["right"], float), np.array(a["right"], float))[0] for b, a in pairs]

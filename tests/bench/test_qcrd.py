@@ -1,5 +1,6 @@
 """QCRD's ablation: what its rationales are, and its tables. The runs themselves are QCRD's own code, tested there."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def line(variant: str, seed: int, right: list[int]) -> dict[str, object]:
 def test_each_part_is_compared_with_the_variant_before_it() -> None:
     better = {"+ judge": [1] * 40}
     lines = [line(variant, seed, better.get(variant, [0, 1] * 20)) for seed in (1, 2) for variant in VARIANTS]
-    scores, steps, negatives = tables(lines, VARIANTS).split("\n\n")
+    scores, steps, negatives = tables(lines, VARIANTS, tuple(pairwise(VARIANTS))).split("\n\n")
     assert "| SVAMP | fine-tuning | 50.0 ± 0.0 | 0.75 ± 0.00 | 1.50 ± 0.00 | 20, 20 |" in scores
     last = steps.split("\n")[-1].split(" | ")
     assert last[1] == "+ wrong rationales → + judge"
