@@ -212,7 +212,8 @@ def _wrong(home: Path) -> Mapping[str, list[str]]:
 
 def _clearly_wrong(home: Path) -> set[str]:
     """Replies that the run calls wrong and that a critic failed, without those that its filters dropped."""
-    called, failed = set(), set()
+    called: set[str] = set()
+    failed: set[str] = set()
     for verdict in read_table(home / "verdicts.parquet", VerdictRow):
         if verdict.outcome == "fail":
             (called if verdict.critic == LABEL else failed).add(verdict.generation_id)
