@@ -84,10 +84,8 @@ def _steps(lines: Sequence[Line], compared: Sequence[tuple[str, str]]) -> str:
 def _bootstrap(differences: np.ndarray) -> tuple[float, float, float, float]:
     """Mean, its percentile interval of 95 % and two-sided p: seeds and questions are both drawn anew."""
     random, (seeds, questions) = np.random.default_rng(0), differences.shape
-    means = np.empty(_RESAMPLES)
-    for index in range(_RESAMPLES):
-        drawn = differences[random.integers(seeds, size=seeds)][:, random.integers(questions, size=questions)]
-        means[index] = drawn.mean()
+    drawn = [random.multinomial(size, np.full(size, 1 / size), _RESAMPLES) for size in (seeds, questions)]
+    means = ((drawn[0] @ differences) * drawn[1]).sum(1) / differences.size
     low, high = np.quantile(means, [0.025, 0.975])
     chance = min(1.0, 2 * (1 + min((means <= 0).sum(), (means >= 0).sum())) / (_RESAMPLES + 1))
     return float(differences.mean()), float(low), float(high), float(chance)
