@@ -17,13 +17,11 @@ class Seen:
     """What forward passes add up to, until the step's end.
 
     Attributes:
-        questions: In all passes.
         sums: Of losses, over those they are of.
         counts: How many those are.
         scores: The judge's, by source.
     """
 
-    questions: int = 0
     sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     scores: dict[Source, list[float]] = field(default_factory=lambda: defaultdict(list))
