@@ -58,6 +58,12 @@ def judge_choice(
     )
 
 
+def choice_of(gold: str, choices: Sequence[str]) -> str | None:
+    """The text of the option that a gold answer names, by its text, letter or number; ``None`` where it names none."""
+    place = _resolve_gold(gold, [_plain(choice) for choice in choices])
+    return None if place is None else choices[place]
+
+
 def _resolve_gold(gold: str, menu: list[str]) -> int | None:
     if _plain(gold) in menu:
         return menu.index(_plain(gold))

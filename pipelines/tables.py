@@ -26,6 +26,8 @@ _ARROW = {
     list[str]: pa.list_(pa.string()),
     tuple[str, ...]: pa.list_(pa.string()),
     list[int]: pa.list_(pa.int32()),
+    list[float]: pa.list_(pa.float64()),
+    list[list[int]]: pa.list_(pa.list_(pa.int32())),
     list[dict[str, str]]: _MESSAGES,
 }
 

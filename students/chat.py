@@ -71,6 +71,19 @@ def check(tokenizer: PreTrainedTokenizerBase, stops: Sequence[int]) -> str:
     return str(tokenizer.convert_ids_to_tokens(end))
 
 
+def end_of_tasks(tokenizer: PreTrainedTokenizerBase, stops: Sequence[int]) -> str:
+    """The token that ends a label or a rationale, where no template writes one.
+
+    Raises:
+        ChatError: There is none, nothing fills rows up, or the student does not stop at it.
+    """
+    if tokenizer.eos_token_id is None or tokenizer.pad_token_id is None:
+        raise ChatError("its tokenizer lacks an end token or one that pads: give it both")
+    if tokenizer.eos_token_id not in stops:
+        raise ChatError(f"training ends a reply with {tokenizer.eos_token!r}, at which the student does not stop")
+    return str(tokenizer.eos_token)
+
+
 def stop_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The tokens at which a student, in a folder or on the Hub, stops when it serves."""
     try:

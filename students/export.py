@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from peft import PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
 from students.chat import set_end_token
+from students.language_models import language_model
 
 _ADAPTER: Final = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -17,9 +18,9 @@ def load_to_ship(model: str, adapter: str | None, original: str) -> Any:
     """A student, its adapter merged into it, in the original's precision."""
     dtype = AutoConfig.from_pretrained(original).dtype
     if adapter is None:
-        return AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+        return language_model(model, dtype=dtype)
     # Merged in 32 bits and rounded once, as a student trained in full is.
-    whole = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model, dtype="float32"), adapter)
+    whole = PeftModel.from_pretrained(language_model(model, dtype="float32"), adapter)
     merged = whole.merge_and_unload()
     return merged if dtype is None else merged.to(dtype)
 

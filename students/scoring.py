@@ -16,6 +16,8 @@ from students.stage import end_with_parent
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+Asked = Sequence[list[dict[str, str]]]
+
 _TOGETHER = 256  # replies written in one batch, as long as memory lasts
 
 
@@ -42,6 +44,7 @@ class Examination:
         conversations: Messages with ``role`` and ``content``.
         original: The student as it was given, whose precision the others ship in.
         temperature: 0 takes the likeliest token always.
+        tasks: Students predict (`students.tasks`): each conversation is one question, and no template is used.
         out: JSON Lines of `Answer`.
     """
 
@@ -55,6 +58,7 @@ class Examination:
     end_token: str | None
     seed: int
     out: str
+    tasks: bool = False
 
     @classmethod
     def read(cls, path: Path) -> "Examination":
@@ -122,15 +126,36 @@ def _ask(candidate: Candidate, examination: Examination) -> Iterator[Answer]:
     if examination.end_token is not None:
         set_end_token(tokenizer, examination.end_token, model)
     torch.manual_seed(examination.seed)
+    ask = _predictions if examination.tasks else _conversations
     turns = [
         (number, sample) for number in range(len(examination.conversations)) for sample in range(examination.samples)
     ]
-    prompts = tokenizer.apply_chat_template(examination.conversations, add_generation_prompt=True, tokenize=False)
     for start in range(0, len(turns), _TOGETHER):
         batch = turns[start : start + _TOGETHER]
-        written = _write(model, tokenizer, [prompts[number] for number, _ in batch], examination)
+        written = ask(model, tokenizer, [examination.conversations[number] for number, _ in batch], examination)
         for (number, sample), tokens in zip(batch, written, strict=True):
             yield _answer(candidate.name, number, sample, tokens, model, tokenizer)
+
+
+def _predictions(model: Any, tokenizer: "PreTrainedTokenizerBase", asked: Asked, how: Examination) -> list[list[int]]:
+    from students.completions import write
+    from students.tasks import prompt_ids
+
+    two_parts = model.config.is_encoder_decoder
+    prompts = [prompt_ids(tokenizer, "predict", turns[0]["content"], two_parts=two_parts) for turns in asked]
+    return write(
+        model,
+        prompts,
+        tokenizer.pad_token_id,
+        max_tokens=how.max_tokens,
+        temperature=how.temperature,
+        top_p=how.top_p,
+    )
+
+
+def _conversations(model: Any, tokenizer: "PreTrainedTokenizerBase", asked: Asked, how: Examination) -> list[list[int]]:
+    prompts = tokenizer.apply_chat_template(list(asked), add_generation_prompt=True, tokenize=False)
+    return _write(model, tokenizer, prompts, how)
 
 
 def _write(

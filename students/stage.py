@@ -12,9 +12,14 @@ import sys
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-Objective = Literal["sft", "redi", "symmetric", "dpo", "simpo"]
+from students.qcrd_stage import Qcrd
+
+Objective = Literal["sft", "redi", "symmetric", "dpo", "simpo", "label", "single-task", "step-by-step", "qcrd"]
+QCRD_LOG: Final = "qcrd.jsonl"
+"""In a stage's folder: `students.qcrd_step`, a step a line; only of QCRD and its baselines."""
+
 State = Literal["done", "collapsed", "out_of_memory", "refused"]
 
 
@@ -37,12 +42,12 @@ class Stage:
     Attributes:
         model: The student before it, as a folder or a name on the Hub; with LoRA, the student without its adapter.
         adapter: The adapter before it, where there is one.
-        rows: Parquet: ``prompt_ids`` and ``completion_ids`` for SFT, else ``prompt_ids``, ``chosen_ids``,
-            ``rejected_ids``.
+        rows: Parquet: ``prompt_ids`` and ``completion_ids`` for SFT, those of `students.tasks.TaskRow` for QCRD and its
+            baselines, else ``prompt_ids``, ``chosen_ids``, ``rejected_ids``.
         folder: Of this stage.
         max_steps: Stop after so many; ``None`` for whole epochs.
-        batch: Rows, or pairs, in an optimiser step.
-        texts: In one forward pass on one device, at most.
+        batch: Rows, pairs or questions in an optimiser step.
+        texts: In one forward pass on one device, at most; of QCRD and its baselines, questions.
         alpha: Of REDI.
         beta: Of DPO and SimPO.
         gamma: Of SimPO.
@@ -51,6 +56,7 @@ class Stage:
         end_token: Ends a reply, in place of the tokenizer's own; ``None`` leaves that.
         save_every: Steps between checkpoints; ``None``: a tenth of all, at least ten.
         candidates: Students to choose from, spread evenly; the last is the stage's end.
+        qcrd: Of QCRD and its baselines; ``None`` for the others.
     """
 
     objective: Objective
@@ -76,12 +82,14 @@ class Stage:
     end_token: str | None
     save_every: int | None
     candidates: int
+    qcrd: Qcrd | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Stage":
         """From a config file."""
         data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**data, "lora": Lora(**data["lora"]) if data["lora"] else None})
+        lora = Lora(**data["lora"]) if data["lora"] else None
+        return cls(**{**data, "lora": lora, "qcrd": Qcrd.from_json(data["qcrd"]) if data["qcrd"] else None})
 
     def write(self) -> Path:
         """To the config file in its folder."""

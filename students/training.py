@@ -1,6 +1,7 @@
 """Training one stage: a student, rows of tokens and settings enter; students to choose from, and a log, leave.
 
 SFT, DPO and SimPO are TRL's; REDI and the symmetric objective are `students.redi_trainer`. All read the same tokens.
+QCRD and its baselines, which read labels and rationales, are `students.task_training`.
 Weights and optimiser are 32-bit, and computation is bfloat16 on a GPU that has it: at REDI's learning rate of 1e-6,
 most steps of a bfloat16 weight would round to nothing.
 """
@@ -16,7 +17,7 @@ import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, Trainer, set_seed
+from transformers import AutoTokenizer, PrinterCallback, Trainer, set_seed
 from transformers.utils import logging
 from trl import DPOConfig, SFTConfig, SFTTrainer
 from trl.kernels import chunked_logprob
@@ -25,10 +26,13 @@ from trl.trainer.utils import disable_dropout_in_model
 from students.chat import set_end_token
 from students.checkpoints import last_checkpoint, save_as_student, step_of
 from students.dpo_trainer import TokenDpoTrainer
+from students.language_models import language_model
+from students.qcrd_step import QcrdStep
 from students.redi_trainer import IGNORED, RediTrainer
-from students.stage import Outcome, Stage, StageError
+from students.stage import QCRD_LOG, Outcome, Stage, StageError
 from students.step_log import Candidates, StepLog
-from students.step_records import read_steps, rewrite
+from students.step_records import read_log, read_steps, rewrite
+from students.task_training import read_rows, task_trainer
 
 # Without Triton, a tile of tokens by words is held several times over, and TRL's 4,096 tokens are made for GPUs.
 _TOKENS_A_TILE: Final = 128
@@ -42,6 +46,7 @@ def train(stage: Stage) -> Outcome:
     log = StepLog(metrics, read_steps(metrics, until=step_of(checkpoint) if checkpoint else 0))
     if _first():
         rewrite(metrics, log.steps)
+        rewrite(folder / QCRD_LOG, read_log(folder / QCRD_LOG, QcrdStep, until=len(log.steps)))
     try:
         trainer = build(stage, log)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -69,8 +74,7 @@ def build(stage: Stage, log: StepLog) -> Trainer:
     model = load(stage)
     if stage.end_token is not None:
         set_end_token(tokenizer, stage.end_token, model)
-    rows = Dataset.from_parquet(stage.rows, cache_dir=str(Path(stage.folder) / "cache"))
-    trainer = _trainer(stage, model, rows, tokenizer)
+    trainer = _trainer(stage, model, tokenizer)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(log)
     folder = Path(stage.folder)
@@ -84,20 +88,23 @@ def load(stage: Stage) -> Any:
     # Frozen weights need no more than they are computed with.
     dtype = torch.bfloat16 if stage.lora and on_gpu else torch.float32
     attention = "flash_attention_2" if stage.packed and on_gpu else None
-    model = AutoModelForCausalLM.from_pretrained(stage.model, dtype=dtype, attn_implementation=attention)
+    model = language_model(stage.model, dtype=dtype, attn_implementation=attention)
     if stage.adapter is not None:
         model = PeftModel.from_pretrained(model, stage.adapter, is_trainable=True)
     elif stage.lora is not None:
-        lora = LoraConfig(
-            r=stage.lora.rank, lora_alpha=stage.lora.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
-        )
+        task = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
+        lora = LoraConfig(r=stage.lora.rank, lora_alpha=stage.lora.alpha, target_modules="all-linear", task_type=task)
         model = get_peft_model(model, lora)
     disable_dropout_in_model(model)
     return model
 
 
-def _trainer(stage: Stage, model: Any, rows: Dataset, tokenizer: Any) -> Trainer:
-    arguments = _arguments(stage, rows)
+def _trainer(stage: Stage, model: Any, tokenizer: Any) -> Trainer:
+    if stage.qcrd is not None:
+        rows = read_rows(stage)
+        return task_trainer(stage, model, tokenizer, rows, _arguments(stage, len(rows)))
+    rows = Dataset.from_parquet(stage.rows, cache_dir=str(Path(stage.folder) / "cache"))
+    arguments = _arguments(stage, len(rows))
     common = {"model": model, "processing_class": tokenizer}
     match stage.objective:
         case "sft":
@@ -137,9 +144,9 @@ def _labelled(rows: Dataset) -> Dataset:
     )
 
 
-def _arguments(stage: Stage, rows: Dataset) -> dict[str, Any]:
+def _arguments(stage: Stage, rows: int) -> dict[str, Any]:
     per_pass, accumulated = passes(stage, int(os.environ.get("WORLD_SIZE", "1")))
-    steps = stage.max_steps or int(-(-len(rows) // stage.batch) * stage.epochs)
+    steps = stage.max_steps or int(-(-rows // stage.batch) * stage.epochs)
     tensorboard = importlib.util.find_spec("tensorboard") is not None
     if tensorboard:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(Path(stage.folder) / "tensorboard")

@@ -134,7 +134,7 @@ def _sft_row(run: Run, problem: Problem, reply: Judged) -> SftRow:
         teacher=reply.generation.teacher,
         answer=reply.answer,
         prompt=run.student_messages(problem),
-        completion=_completion(reply),
+        completion=completion(reply.generation, reply.text),
     )
 
 
@@ -150,13 +150,13 @@ def _pair_row(run: Run, problem: Problem, match: Match) -> Pair:
         chosen_answer=right.answer,
         rejected_answer=wrong.answer,
         prompt=run.student_messages(problem),
-        chosen=_completion(right),
-        rejected=_completion(wrong),
+        chosen=completion(right.generation, right.text),
+        rejected=completion(wrong.generation, wrong.text),
     )
 
 
-def _completion(reply: Judged) -> Messages:
-    generation, content = reply.generation, reply.text
+def completion(generation: Generation, content: str) -> Messages:
+    """What a student learns of a reply: its text after the recipe's cut, and before that what was thought apart."""
     if generation.reasoning:
         cut_off = generation.outcome == "truncated" and not generation.text  # while it thought: the tag stays open
         content = f"<think>\n{generation.reasoning}" + ("" if cut_off else f"\n</think>\n\n{content}")

@@ -12,23 +12,36 @@ from typing import Any, Final
 from pipelines.run_folder import MANIFEST, output_hashes, version
 from pipelines.tables import TableWriter, write_text
 from pipelines.training.preparing import TrainRun
-from pipelines.training.records import Metric, Score, Trained, TrainResults
+from pipelines.training.records import Metric, QcrdMetric, Score, Trained, TrainResults
 from pipelines.training.report import train_report
 from pipelines.training.student_card import original, student_card
-from students.step_records import read_steps
+from students.qcrd_step import QcrdStep
+from students.stage import QCRD_LOG
+from students.step_records import read_log, read_steps
 
-_TABLES: Final = ("tokens/sft", "tokens/pairs", "rejected", "metrics", "validation/problems", "validation/replies")
+_TABLES: Final = (
+    "tokens/sft",
+    "tokens/pairs",
+    "tokens/tasks",
+    "tokens/single-task",
+    "rejected",
+    "metrics",
+    "qcrd",
+    "validation/problems",
+    "validation/replies",
+)
 _PACKAGES: Final = ("accelerate", "datasets", "peft", "torch", "transformers", "trl")
 
 
 def finish(run: TrainRun, results: TrainResults) -> dict[str, Any]:
-    """Write ``student/``, ``metrics.parquet``, ``README.md``, ``report.html`` and, last, ``manifest.json``."""
+    """Write ``student/``, tables of steps, ``README.md``, ``report.html`` and, last, ``manifest.json``."""
     metrics = _write_metrics(run, results)
+    contrasts = _write_contrasts(run, results) if run.recipe.learns_tasks else []
     _ship(run, results)
     card = student_card(run, results)
     write_text(run.folder / "student" / "README.md", card)
     write_text(run.folder / "README.md", card)
-    write_text(run.folder / "report.html", train_report(run, results, metrics))
+    write_text(run.folder / "report.html", train_report(run, results, metrics, contrasts))
     manifest = _manifest(run, results)
     write_text(run.folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return manifest
@@ -41,6 +54,18 @@ def _write_metrics(run: TrainRun, results: TrainResults) -> list[Metric]:
         for step in read_steps(stage.folder / "metrics.jsonl")
     ]
     with TableWriter(run.table("metrics"), Metric) as table:
+        for metric in metrics:
+            table.write(metric)
+    return metrics
+
+
+def _write_contrasts(run: TrainRun, results: TrainResults) -> list[QcrdMetric]:
+    metrics = [
+        QcrdMetric(stage.name, **asdict(step))
+        for stage in results.trained
+        for step in read_log(stage.folder / QCRD_LOG, QcrdStep)
+    ]
+    with TableWriter(run.table("qcrd"), QcrdMetric) as table:
         for metric in metrics:
             table.write(metric)
     return metrics

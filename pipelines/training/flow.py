@@ -1,5 +1,7 @@
 """The ``train`` flow: right replies and pairs in, a student out (SFT, then REDI, arXiv 2505.24850, and its baselines).
 
+Or labels and rationales, of a run of the ``rationales`` flow, for QCRD (arXiv 2405.13014) and its baselines.
+
 The body reads in the order of the data. Every stage of training, and the examination of what came out of them, runs in
 a process of its own; this one never touches a GPU.
 """
@@ -14,7 +16,9 @@ from pipelines.errors import RunError, UserError
 from pipelines.progress import say
 from pipelines.steps import Clock, Step, call
 from pipelines.training.finishing import finish
+from pipelines.training.knowledge import load_tasks
 from pipelines.training.preparing import TrainRun
+from pipelines.training.qcrd_recipe import TASKS, settings
 from pipelines.training.recipe import StageRecipe
 from pipelines.training.records import Trained, TrainResults
 from pipelines.training.rows import load_rows
@@ -29,7 +33,7 @@ def train(run: TrainRun, step: Step = call) -> dict[str, Any]:
         RunError: With the exit code that the command line gives.
     """
     clock = Clock(step)
-    loaded = clock(load_rows, run)
+    loaded = clock(load_tasks if run.recipe.learns_tasks else load_rows, run)
     held_out = clock(load_validation, run, loaded)
     trained = clock(train_stages, run)
     scores = clock(examine, run, trained, held_out)
@@ -89,7 +93,7 @@ def _stage(run: TrainRun, stage: StageRecipe, folder: Path, start: Path | None) 
         objective=stage.objective,
         model=str(start) if start is not None and not recipe.lora else run.student,
         adapter=adapter,
-        rows=str(run.table("tokens/sft" if stage.objective == "sft" else "tokens/pairs")),
+        rows=str(run.table(_rows(stage.objective))),
         folder=str(folder),
         learning_rate=stage.learning_rate,
         epochs=stage.epochs,
@@ -109,7 +113,16 @@ def _stage(run: TrainRun, stage: StageRecipe, folder: Path, start: Path | None) 
         end_token=recipe.end_token,
         save_every=recipe.save_every,
         candidates=stage.candidates,
+        qcrd=settings(stage.objective, stage.qcrd, stage.alpha),
     )
+
+
+def _rows(objective: str) -> str:
+    if objective == "single-task":
+        return "tokens/single-task"
+    if objective in TASKS:
+        return "tokens/tasks"
+    return "tokens/sft" if objective == "sft" else "tokens/pairs"
 
 
 def _processes(run: TrainRun) -> int:
@@ -120,7 +133,7 @@ def _processes(run: TrainRun) -> int:
         raise UserError(
             run.recipe_path, "processes", f"{wanted} want a GPU each, and this machine has {gpus}: lower it"
         )
-    return wanted or max(1, gpus)
+    return 1 if run.recipe.learns_tasks else wanted or max(1, gpus)
 
 
 def _ended(code: int, config: Path) -> str:

@@ -15,6 +15,10 @@ from pipelines.sources import Source
 from pipelines.training.recipe import PAIRED, Train
 from prompts import Prompt, PromptError, load_prompt
 
+KNOWLEDGE: Final = ("problems", "generations", "verdicts", "rejected", "sft/train", "pairs/train")
+"""Tables of a run that QCRD and its baselines learn from."""
+
+_CONTEXT: Final = 1024  # of a student whose positions are relative, as T5's: what Hsieh et al. read
 _HOW_ONLY: Final = {"texts", "activation_checkpointing", "packed", "processes", "save_every"}
 """Settings that change how a run is computed, and nothing about what it computes."""
 
@@ -27,6 +31,7 @@ class TrainRun(RunFolder):
         student: The student's folder, or its name on the Hub.
         sft: Where right replies are read from; ``None`` where no stage learns from them.
         pairs: Where pairs are read from.
+        home: The run that the dataset is of; ``None`` for other data.
         lineage: Of the dataset's own run: its name, id and manifest's SHA-256; empty for other data.
         prompt: What students are validated with.
         end_token: At which a reply ends.
@@ -37,6 +42,7 @@ class TrainRun(RunFolder):
     student: str
     sft: Source | None
     pairs: Source | None
+    home: Path | None
     lineage: Mapping[str, Any]
     prompt: Prompt | None
     end_token: str
@@ -62,6 +68,8 @@ def prepare(recipe: Train, recipe_path: Path, out: Path) -> TrainRun:
     inputs = {**revision}
     for source in (sft, pairs):
         inputs |= _named(source, home) if source else {}
+    if recipe.learns_tasks and home is not None:
+        inputs |= {f"{name}.parquet": _sha256(home / f"{name}.parquet") for name in KNOWLEDGE}
     if recipe.validation is not None and (problems := source_of(recipe.validation.problems, recipe_path.parent)):
         inputs |= {f"validation: {name}": value for name, value in problems.fingerprints().items()}
     run_id = identity(
@@ -76,6 +84,7 @@ def prepare(recipe: Train, recipe_path: Path, out: Path) -> TrainRun:
         student=student,
         sft=sft,
         pairs=pairs,
+        home=home,
         lineage=_lineage(home),
         prompt=prompt,
         end_token=end_token,
@@ -105,6 +114,8 @@ def _home(recipe: Train, path: Path) -> Path | None:
 def _sources(recipe: Train, path: Path, home: Path | None) -> tuple[Source | None, Source | None]:
     """Of right replies and of pairs, as far as a stage learns from them."""
     data, folder = recipe.dataset, path.parent
+    if recipe.learns_tasks:
+        return None, None
     wanted = {
         "sft": any(stage.objective not in PAIRED for stage in recipe.stages),
         "pairs": any(stage.objective in PAIRED for stage in recipe.stages),
@@ -162,7 +173,7 @@ def _look_at(student: str, recipe: Train, path: Path) -> tuple[str, int, dict[st
     """The student's end token, context and fingerprint."""
     from transformers import AutoConfig, AutoTokenizer
 
-    from students.chat import ChatError, check, set_end_token, stop_tokens
+    from students.chat import ChatError, check, end_of_tasks, set_end_token, stop_tokens
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
@@ -172,14 +183,19 @@ def _look_at(student: str, recipe: Train, path: Path) -> tuple[str, int, dict[st
         text = str(error).split("\n", 1)[0]
         raise UserError(path, "student", f"cannot load {student}: {text}") from None
     key = "student" if recipe.end_token is None else "end_token"
+    context = int(config.to_dict().get("max_position_embeddings", _CONTEXT))
     try:
+        if recipe.learns_tasks:
+            return end_of_tasks(tokenizer, stop_tokens(student, tokenizer)), context, _prints(student, config)
+        if config.is_encoder_decoder:
+            raise ChatError(f"has an encoder, and {recipe.stages[0].objective} learns conversations: see docs/qcrd.md")
         stops = stop_tokens(student, tokenizer)
         if recipe.end_token is not None:
             stops = [set_end_token(tokenizer, recipe.end_token), *stops]
         end = check(tokenizer, stops)
     except ChatError as error:
         raise UserError(path, key, f"{student}: {error}") from None
-    return end, int(config.max_position_embeddings), _prints(student, config)
+    return end, context, _prints(student, config)
 
 
 def _prints(student: str, config: Any) -> dict[str, str]:
@@ -198,6 +214,11 @@ def _sha256(path: Path) -> str:
 def _prompt(recipe: Train, path: Path, home: Path | None) -> Prompt | None:
     """What students are validated with; the rows' own, where those are known."""
     if recipe.validation is None:
+        return None
+    if recipe.learns_tasks:
+        if recipe.validation.prompt is not None:
+            mend = f"means nothing to {recipe.stages[0].objective}, which asks as it was taught: leave it out"
+            raise UserError(path, "validation.prompt", mend)
         return None
     rendered = (read_manifest(home) or {})["prompts"]["student_prompt"] if home else None
     name = recipe.validation.prompt or (rendered["name"] if rendered else "bare_question")

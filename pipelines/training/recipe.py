@@ -7,17 +7,22 @@ from pydantic import Field, model_validator
 from critics.final_answer import Rule
 from pipelines.endpoints import Strict
 from pipelines.recipes import Problems, Recipe
+from pipelines.training.qcrd_recipe import TASK_DEFAULTS, TASKS, QcrdRecipe
 
 PAIRED = ("redi", "symmetric", "dpo", "simpo")
 """Objectives that learn from pairs; the others learn from right replies."""
 
 # arXiv 2505.24850, appendix C: SFT of 5 epochs; learning rates, beta and gamma as tuned there for each objective.
-_DEFAULTS: dict[str, dict[str, float]] = {
+_DEFAULTS: dict[str, dict[str, Any]] = {
     "sft": {"learning_rate": 5e-5, "batch": 128, "epochs": 5},
     "redi": {"learning_rate": 1e-6, "batch": 32, "epochs": 1, "alpha": 0.8},
     "symmetric": {"learning_rate": 2e-7, "batch": 32, "epochs": 1},
     "dpo": {"learning_rate": 2e-7, "batch": 32, "epochs": 1, "beta": 0.001},
     "simpo": {"learning_rate": 5e-7, "batch": 32, "epochs": 1, "beta": 2.0, "gamma": 1.0},
+    "label": TASK_DEFAULTS,
+    "single-task": TASK_DEFAULTS,
+    "step-by-step": {**TASK_DEFAULTS, "alpha": 0.5},
+    "qcrd": {**TASK_DEFAULTS, "qcrd": {}},
 }
 
 
@@ -53,15 +58,16 @@ class StageRecipe(Strict):
     """One stage of training. What is left out is as the papers tuned it for the objective.
 
     Attributes:
-        batch: Rows of an optimiser step for ``sft``, pairs for the others.
+        batch: Rows of an optimiser step for ``sft``, questions for QCRD and its baselines, pairs for the others.
         max_steps: End after so many optimiser steps; by default, after whole epochs.
-        alpha: REDI's weight of wrong replies.
+        alpha: REDI's weight of wrong replies; the weight of labels in ``step-by-step``.
         beta: DPO's or SimPO's.
         gamma: SimPO's margin.
+        qcrd: Of ``qcrd``.
         candidates: Students of this stage that validation chooses from, spread evenly; the last is the stage's end.
     """
 
-    objective: Literal["sft", "redi", "symmetric", "dpo", "simpo"]
+    objective: Literal["sft", "redi", "symmetric", "dpo", "simpo", "label", "single-task", "step-by-step", "qcrd"]
     learning_rate: float = Field(gt=0)
     batch: int = Field(gt=0)
     epochs: float = Field(gt=0)
@@ -69,6 +75,7 @@ class StageRecipe(Strict):
     alpha: float | None = Field(default=None, ge=0, le=1)
     beta: float | None = Field(default=None, gt=0)
     gamma: float | None = Field(default=None, ge=0)
+    qcrd: QcrdRecipe | None = None
     warmup: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     clip: float = Field(default=1.0, gt=0)
@@ -84,7 +91,7 @@ class StageRecipe(Strict):
 
     @model_validator(mode="after")
     def _known(self) -> "StageRecipe":
-        for key in ("alpha", "beta", "gamma"):
+        for key in ("alpha", "beta", "gamma", "qcrd"):
             if getattr(self, key) is not None and key not in _DEFAULTS[self.objective]:
                 raise ValueError(f"{key} means nothing to {self.objective}: leave it out")
         return self
@@ -161,3 +168,24 @@ class Train(Recipe):
     processes: int | None = Field(default=None, gt=0)
     save_every: int | None = Field(default=None, gt=0)
     seed: int = 0
+
+    @property
+    def learns_tasks(self) -> bool:
+        """Whether its stages are QCRD or its baselines."""
+        return self.stages[0].objective in TASKS
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Train":
+        kinds = {stage.objective in TASKS for stage in self.stages}
+        if len(kinds) > 1:
+            raise ValueError(f"stages: {', '.join(TASKS)} ask a student otherwise than the others: train one kind")
+        if not self.learns_tasks:
+            return self
+        if self.dataset.run is None:
+            raise ValueError("dataset: this objective learns from a run of the flow rationales: name it as run")
+        for key in ("end_token", "packed"):
+            if getattr(self, key):
+                raise ValueError(f"{key} means nothing to {self.stages[0].objective}: leave it out")
+        if self.processes not in (None, 1):
+            raise ValueError(f"processes: {self.stages[0].objective} trains in one: leave it out")
+        return self

@@ -131,6 +131,28 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class QcrdMetric:
+    """One optimiser step of QCRD or of one of its baselines, as `students.qcrd_step.QcrdStep` has it."""
+
+    stage: str
+    step: int
+    iteration: int
+    predict: float
+    positive: float | None
+    negative: float | None
+    judge: float | None
+    judge_weight: float
+    right_nats: float | None
+    wrong_nats: float | None
+    contrasted: int
+    active: float | None
+    positive_scores: list[float]
+    wrong_scores: list[float]
+    own_scores: list[float]
+    area: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ValidationReply:
     """What one student said to one problem of validation, and the verdict on it."""
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from critics.choice import judge_choice
+from critics.final_answer import read_answer
 from critics.math_answer import MathAnswer
 from critics.reply_format import check_format
 from critics.verdict import Verdict
@@ -21,6 +22,7 @@ from pipelines.training.recipe import Validation
 from pipelines.training.records import START, Choice, HeldOut, Score, Trained, ValidationReply
 from pipelines.training.rows import Loaded, text_of
 from students.scoring import Answer, Candidate, Examination, read_answers
+from students.tasks import with_choices
 
 
 def load_validation(run: TrainRun, loaded: Loaded) -> HeldOut | None:
@@ -38,7 +40,7 @@ def load_validation(run: TrainRun, loaded: Loaded) -> HeldOut | None:
     for row in read_problems(recipe.problems, source, needs_answer=True):
         if not isinstance(row, Problem):
             reasons[row.reason] += 1
-        elif text_of(_messages(run, row)) in loaded.prompts:
+        elif _asked(run, row) in loaded.prompts:
             reasons["in_training"] += 1
         else:
             kept.append(row)
@@ -70,6 +72,7 @@ def examine(run: TrainRun, trained: Sequence[Trained], held_out: HeldOut | None)
         top_p=recipe.top_p,
         max_tokens=recipe.max_tokens,
         end_token=run.recipe.end_token,
+        tasks=run.recipe.learns_tasks,
         seed=run.recipe.seed,
         out=str(folder / "answers.jsonl"),
     )
@@ -109,7 +112,16 @@ def _told(score: Score) -> str:
     return f"{score.candidate.name} {100 * score.share:.1f} % right (95 % interval {100 * low:.1f} to {100 * high:.1f})"
 
 
+def _asked(run: TrainRun, problem: Problem) -> str:
+    """A problem as a training row has it."""
+    if run.recipe.learns_tasks:
+        return with_choices(problem.question, problem.choices)
+    return text_of(_messages(run, problem))
+
+
 def _messages(run: TrainRun, problem: Problem) -> Messages:
+    if run.recipe.learns_tasks:
+        return [{"role": "user", "content": _asked(run, problem)}]
     assert run.prompt is not None
     values = {"question": problem.question, "choices": problem.choices or None}
     return [{"role": message["role"], "content": message["content"]} for message in run.prompt.messages(values)]
@@ -122,7 +134,7 @@ def _scores(
     held_out: HeldOut,
     answers: Sequence[Answer],
 ) -> list[Score]:
-    verdicts = list(_verdicts(recipe, held_out.problems, answers))
+    verdicts = list(_verdicts(recipe, held_out.problems, answers, labels=run.recipe.learns_tasks))
     with TableWriter(run.table("validation/replies"), ValidationReply) as table:
         for answer, verdict in zip(answers, verdicts, strict=True):
             table.write(_reply(answer, held_out.problems[answer.conversation], verdict))
@@ -136,14 +148,17 @@ def _scores(
     return scores
 
 
-def _verdicts(recipe: Validation, problems: Sequence[Problem], answers: Sequence[Answer]) -> Iterator[Verdict]:
+def _verdicts(
+    recipe: Validation, problems: Sequence[Problem], answers: Sequence[Answer], *, labels: bool
+) -> Iterator[Verdict]:
+    """What the critics say of each reply; where replies are `labels`, one that is nothing else is an answer."""
     critic = recipe.critic
     shapes = [
         check_format(answer.text, outcome="ok", finish_reason=answer.finish_reason, cut=critic.cut)
         for answer in answers
     ]
     whole = [
-        (problems[answer.conversation], text)
+        (problems[answer.conversation], f"The answer is {text}" if labels and not read_answer(text) else text)
         for answer, (text, shape) in zip(answers, shapes, strict=True)
         if shape.outcome == "pass"
     ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from critics.choice import judge_choice
+from critics.choice import choice_of, judge_choice
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "distilling-step-by-step" / "cqa"
 MENU = ("park", "coloring book", "garden center", "math problem", "gravity")
@@ -95,3 +95,7 @@ def test_real_replies_agree_with_their_letters() -> None:
     reasons = [verdict.reason for verdict in verdicts]
     assert reasons.count("equal") > 700
     assert reasons.count("letter_and_text_differ") < 10
+
+
+def test_a_gold_answer_names_an_option_s_text() -> None:
+    assert [choice_of(gold, MENU) for gold in ("D", "4", "Math problem.", "pond")] == ["math problem"] * 3 + [None]

@@ -8,8 +8,10 @@ import torch
 from datasets import Dataset
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from bench.little_t5 import new_t5, save, train_tokenizer
 from students.chat import encode
 from teachers.tiny_model import PACKAGED
+from tests.students.t5_world import LittleT5
 
 Messages = list[dict[str, str]]
 
@@ -71,3 +73,14 @@ def pairs(tokenizer: PreTrainedTokenizerFast) -> Dataset:
             }
         )
     return Dataset.from_list(made)
+
+
+@pytest.fixture(scope="session")
+def t5(tmp_path_factory: pytest.TempPathFactory) -> LittleT5:
+    """With random weights; its tokenizer learnt its words from word problems."""
+    texts = [message[0]["content"] for index in range(200) for message in pair(index)]
+    tokenizer = train_tokenizer(texts, 150)
+    model = new_t5(tokenizer, width=32, layers=2, seed=0)
+    folder = tmp_path_factory.mktemp("t5")
+    save(model, tokenizer, folder)
+    return LittleT5(model, tokenizer, folder)
