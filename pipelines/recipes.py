@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pipelines.endpoints import LITELLM, Endpoint, Slug, Strict
+from pipelines.publishing.recipe import Publish
 from teachers.tiny import MODEL as TINY
 
 
@@ -220,3 +221,13 @@ class AskingRecipe(Recipe):
     @abstractmethod
     def asked(self) -> Sequence[Endpoint]:
         """All who are asked."""
+
+
+class DatasetRecipe(AskingRecipe):
+    """What the recipes of flows whose datasets are published have.
+
+    Attributes:
+        publish: Changes nothing about the run, only under what terms it may go out.
+    """
+
+    publish: Publish = Publish()

@@ -172,7 +172,9 @@ class Hub:
     async def _validate(self, request: web.Request) -> web.Response:
         front = re.match(r"---\n(.*?)\n---\n", (await request.json())["content"], re.DOTALL)
         told = yaml.safe_load(front[1]) if front else None
-        errors = [] if isinstance(told, dict) and re.fullmatch(r"[a-z0-9.-]+", str(told.get("license"))) else ["license"]
+        errors = (
+            [] if isinstance(told, dict) and re.fullmatch(r"[a-z0-9.-]+", str(told.get("license"))) else ["license"]
+        )
         body = {"errors": [{"message": f"{name} is invalid"} for name in errors], "warnings": []}
         return web.json_response(body, status=400 if errors else 200)
 
@@ -209,7 +211,9 @@ class Hub:
     async def _batch(self, request: web.Request) -> web.Response:
         self._repo(request)
         body = await request.json()
-        return web.json_response({"transfer": "multipart", "objects": [self._object(request, o) for o in body["objects"]]})
+        return web.json_response(
+            {"transfer": "multipart", "objects": [self._object(request, o) for o in body["objects"]]}
+        )
 
     def _object(self, request: web.Request, wanted: dict[str, Any]) -> dict[str, Any]:
         if self._blob(wanted["oid"]).exists():
