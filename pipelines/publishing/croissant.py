@@ -1,7 +1,7 @@
 """``croissant.json``: the dataset's files and columns for machines, in Croissant 1.0 (MLCommons, JSON-LD)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pipelines.publishing.finished import Finished
@@ -66,17 +66,23 @@ def croissant(run: Finished, published: Published, staged: Sequence[Staged]) -> 
         "name": run.recipe.name,
         "description": f"Distilled by potstill {run.manifest['potstill']}, flow {run.recipe.flow}.",
         "license": published.licence,
+        "url": published.url,
         "version": published.version,
         "citeAs": _PAPERS[run.recipe.flow],
         "keywords": ["potstill", "synthetic", "distillation"],
         "rai:dataCollection": "Written by language models: " + ", ".join(published.terms),
         "rai:personalSensitiveInformation": "Searched by form for secrets and personal data before it was published.",
-        "distribution": [_file(part) for one in staged for part in one.parts] + [_set(one) for one in staged],
+        "distribution": _distribution(published, staged),
         "recordSet": [_records(one) for one in staged],
     }
-    if "://" not in published.place:
-        told["url"] = f"https://huggingface.co/datasets/{published.place}"
     return File(NAME, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _distribution(published: Published, staged: Sequence[Staged]) -> list[dict[str, Any]]:
+    """Every file; of a table in parts also the set of them, which must lie in something that has an address."""
+    found = [_file(part) for one in staged for part in one.parts]
+    sets = [_set(one) for one in staged if len(one.parts) > 1]
+    return [*found, *([_repository(published)] if sets else []), *sets]
 
 
 def _file(part: File) -> dict[str, Any]:
@@ -90,15 +96,25 @@ def _file(part: File) -> dict[str, Any]:
     }
 
 
+def _repository(published: Published) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": "repository",
+        "name": "repository",
+        "contentUrl": published.url,
+        "encodingFormat": "git+https",
+        "sha256": "https://github.com/mlcommons/croissant/issues/80",  # what the Hub writes: a repository has no hash
+    }
+
+
 def _set(one: Staged) -> dict[str, Any]:
-    """All parts of a table; a set names what its files are in, so each part is one of them."""
     return {
         "@type": "cr:FileSet",
         "@id": _name(one),
         "name": _name(one),
-        "containedIn": [{"@id": part.path} for part in one.parts],
+        "containedIn": {"@id": "repository"},
         "encodingFormat": "application/x-parquet",
-        "includes": f"{one.shelf.config}/{one.shelf.split}*.parquet",
+        "includes": f"{one.shelf.config}/{one.shelf.split}-*.parquet",
     }
 
 
@@ -134,8 +150,9 @@ def _part(one: Staged, column: str, name: str) -> dict[str, Any]:
     }
 
 
-def _source(one: Staged, column: str) -> Mapping[str, Any]:
-    return {"fileSet": {"@id": _name(one)}, "extract": {"column": column}}
+def _source(one: Staged, column: str) -> dict[str, Any]:
+    place = {"fileSet": {"@id": _name(one)}} if len(one.parts) > 1 else {"fileObject": {"@id": one.parts[0].path}}
+    return {**place, "extract": {"column": column}}
 
 
 def _name(one: Staged) -> str:

@@ -13,7 +13,7 @@ import fsspec
 
 from pipelines.errors import UserError
 from pipelines.publishing.card import CHANGELOG
-from pipelines.publishing.records import FACTS, Current, File, Release
+from pipelines.publishing.records import FACTS, HERE, Current, File, Release
 
 
 class FolderStore:
@@ -29,7 +29,7 @@ class FolderStore:
         UserError: There is no such protocol, what it needs is not installed, or the place refuses.
     """
 
-    place = "path/to/this/folder"
+    place = HERE
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")

@@ -10,7 +10,7 @@ from typing import Any
 
 from critics.audit_log import faults
 from critics.audit_store import StoreError
-from critics.labels import Labels, Sample, summarise
+from critics.labels import Label, Labels, Sample, summarise
 from critics.library import Library
 from pipelines.errors import GateRefused, UserError
 from pipelines.publishing.finished import Finished
@@ -159,20 +159,28 @@ def _audited(run: Finished, sources: Sequence[Source]) -> Condition:
     except StoreError as error:
         return Condition("human audit", "refused", str(error))
     missing = Rows()
-    for rows, _ in audits:
-        missing += rows
-    detail = "; ".join(told for _, told in audits)
-    return Condition("human audit", "refused" if missing.count else "met", detail, missing)
+    for one in audits:
+        missing += one.missing
+    met = all(one.met for one in audits)
+    return Condition("human audit", "met" if met else "refused", "; ".join(one.told for one in audits), missing)
 
 
-def _audit(run: Finished, table: str, bound: float) -> tuple[Rows, str]:
-    """What is missing until people have excluded `bound`, and what they have said, told anew from their labels."""
+@dataclass(frozen=True, slots=True)
+class _Audit:
+    """What people's labels of one table come to, and the rows that stand in the way."""
+
+    met: bool
+    told: str
+    missing: Rows
+
+
+def _audit(run: Finished, table: str, bound: float) -> _Audit:
+    """Told anew from the labels: the summary beside them is nobody's word."""
     summaries: dict[str, Any] = read_summaries(run.folder)
     if table not in summaries:
-        rows = Rows()
-        for row in draw_sample(run.folder, table, bound, 0).rows:
-            rows.add(f"{table} {row.id}")
-        return rows, f"nobody has looked at {table}: potstill review RUN --table {table} --bound {bound:g}"
+        sample = draw_sample(run.folder, table, bound, 0)
+        told = f"nobody has looked at {table}: potstill review RUN --table {table} --bound {bound:g}"
+        return _Audit(False, told, _not_right(sample, []))
     sample = draw_sample(run.folder, table, summaries[table]["bound"], summaries[table]["seed"])
     with Labels(run.folder / STORE, must_exist=True) as store:
         for fault in faults(store.entries()):
@@ -182,12 +190,14 @@ def _audit(run: Finished, table: str, bound: float) -> tuple[Rows, str]:
     labelled = f"{summary.labelled} of {summary.planned} rows labelled"
     told = f"{table}: {labelled}, at most {100 * summary.upper_bound:.1f} % wrong"
     if summary.labelled == summary.planned and summary.upper_bound <= bound:
-        return Rows(), told
-    right = {label.row_id for label in labels if label.table == table and label.verdict == "right"}
-    return _not_right(sample, right), f"{told}, which does not show {100 * bound:g} %"
+        return _Audit(True, told, Rows())
+    return _Audit(False, f"{told}, where {100 * bound:g} % are allowed", _not_right(sample, labels))
 
 
-def _not_right(sample: Sample, right: set[str]) -> Rows:
+def _not_right(sample: Sample, labels: Sequence[Label]) -> Rows:
+    """Rows of the sample that nobody labelled, or that somebody does not call right."""
+    ours = [label for label in labels if label.table == sample.table]
+    right = {label.row_id for label in ours} - {label.row_id for label in ours if label.verdict != "right"}
     rows = Rows()
     for row in sample.rows:
         if row.id not in right:

@@ -30,7 +30,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import disable_progress_bars, hf_raise_for_status
+from huggingface_hub.utils import disable_progress_bars, hf_raise_for_status, validate_repo_id
 
 from pipelines.errors import RunError, UserError
 from pipelines.progress import say
@@ -72,6 +72,10 @@ class HubStore:
     """
 
     def __init__(self, place: str, *, private: bool) -> None:
+        try:
+            validate_repo_id(place)
+        except HFValidationError as error:
+            raise UserError("--repo", place, str(error)) from None
         if constants.is_offline_mode():
             raise UserError("HF_HUB_OFFLINE", "", "is set, so the Hub is not asked: unset it, or publish --to a folder")
         self.place, self._private = place, private
@@ -178,20 +182,17 @@ class HubStore:
             self._patiently(lambda: self._api.create_tag(self.place, tag=tag, repo_type=_KIND, exist_ok=True))
 
     def _patiently(self, ask: Callable[[], T]) -> T:
-        for wait in _WAITS_S:
+        waits = iter(_WAITS_S)
+        while True:
             try:
                 return ask()
             except RepositoryNotFoundError:
                 raise
             except (HfHubHTTPError, httpx.TransportError) as error:
-                moved = self._moved(error)
+                moved, wait = self._moved(error), next(waits, None)
+                if wait is None:
+                    raise RunError(f"{self.place}: {moved}; run again to go on") from error
                 pause(moved, wait)
-            except HFValidationError as error:
-                raise UserError("--repo", self.place, str(error)) from None
-        try:
-            return ask()
-        except (HfHubHTTPError, httpx.TransportError) as error:
-            raise RunError(f"{self.place}: {_in_words(error)}; run again to go on") from error
 
     def _moved(self, error: HfHubHTTPError | httpx.TransportError) -> Moved:
         """What may pass by itself.

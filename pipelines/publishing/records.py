@@ -10,6 +10,9 @@ from typing import Any, Final, Literal
 FACTS: Final = "potstill.json"
 """The published manifest: it says which version the rest is, and names every other file."""
 
+HERE: Final = "path/to/this/folder"
+"""What ``load_dataset`` is given where nobody knows where the reader has it."""
+
 SHOWN: Final = 20
 """Row ids that are named of each kind."""
 
@@ -114,6 +117,11 @@ class Published:
     override: str
     critics: Sequence[Measured]
     tables: Sequence[tuple[str, str, int]]
+
+    @property
+    def url(self) -> str:
+        """Its page on the Hub, or the folder itself."""
+        return "." if self.place == HERE else f"https://huggingface.co/datasets/{self.place}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import yaml
 from pipelines.critic_parts import Critic
 from pipelines.endpoints import Endpoint
 from pipelines.pages import card_template
-from pipelines.publishing.records import Published
+from pipelines.publishing.records import HERE, Published
 from pipelines.rationales.cleanliness import cleanliness_in_words
 from pipelines.rationales.findings import Tables, TeacherVerdicts, verdicts_by_teacher
 from pipelines.rationales.recipe import Pairs, Rationales
@@ -98,7 +98,7 @@ def card(run: Tables, manifest: Mapping[str, Any], published: Published | None =
         redi=_follows_redi(recipe),
         fence=_Markdown("```"),
         published=published,
-        place=_Markdown(published.place if published else "path/to/this/folder"),
+        place=_Markdown(published.place if published else HERE),
     )
 
 

@@ -22,6 +22,7 @@ from pipelines.rationales.preparing import Run
 from tests.hub_server import TOKEN, Fault, Hub, served
 
 Distil = Callable[..., tuple[Run, dict[str, Any]]]
+Make = Callable[..., Path]
 Publish = Callable[..., tuple[int, str, str]]
 
 # httpx warns of how huggingface_hub hands it a file
@@ -44,14 +45,17 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def made(tmp_path: Path, distil: Distil) -> Callable[..., Path]:
+def made(tmp_path: Path, distil: Distil) -> Make:
     """Makes a run that the gate lets out; keywords change its recipe."""
 
     def make(name: str = "a", ada: list[list[str]] | None = None, **changes: Any) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         (folder / "bench.jsonl").write_text(json.dumps({"question": "What is the colour of the sky at noon?"}) + "\n")
-        teachers = {"ada": ada or [[RIGHT, WRONG, VAGUE], [RIGHT, RIGHT, WRONG]], "bob": [[WRONG], [RIGHT]]}
+        teachers = {
+            "ada": ada or [[RIGHT, WRONG, VAGUE], [RIGHT, RIGHT, WRONG]],
+            "bob": [[WRONG], ["Petals. The answer is red."]],
+        }
         whole = {
             "evaluation_sets": [{"path": "bench.jsonl"}],
             "publish": {"licence": "cc-by-4.0", "terms": TERMS},
@@ -79,7 +83,7 @@ def content(hub: Hub, path: str, tmp_path: Path) -> bytes:
 
 
 def test_what_is_published_comes_back_equal_and_is_all_there_is(
-    hub: Hub, made: Callable[..., Path], publish: Publish, tmp_path: Path
+    hub: Hub, made: Make, publish: Publish, tmp_path: Path
 ) -> None:
     run = made()
     code, out, err = publish(run)
@@ -107,7 +111,7 @@ print(json.dumps({{name: datasets.load_dataset({REPO!r}, name, split="train").to
 
 
 def test_the_same_again_makes_no_commit_and_more_rows_make_a_version(
-    hub: Hub, made: Callable[..., Path], publish: Publish, tmp_path: Path
+    hub: Hub, made: Make, publish: Publish, tmp_path: Path
 ) -> None:
     run = made()
     publish(run)
@@ -142,7 +146,7 @@ def commit_meanwhile(hub: Hub) -> Callable[[], None]:
     return commit
 
 
-def test_faults_of_the_hub_are_outlived(hub: Hub, made: Callable[..., Path], publish: Publish) -> None:
+def test_faults_of_the_hub_are_outlived(hub: Hub, made: Make, publish: Publish) -> None:
     hub.faults = [
         Fault("POST /api/repos/create", 429),
         Fault("GET /api/datasets", 503),
@@ -166,9 +170,7 @@ def test_faults_of_the_hub_are_outlived(hub: Hub, made: Callable[..., Path], pub
     assert set(repo.tags) == {"v1.0.0"}
 
 
-def test_a_commit_whose_answer_got_lost_is_not_made_twice(
-    hub: Hub, made: Callable[..., Path], publish: Publish
-) -> None:
+def test_a_commit_whose_answer_got_lost_is_not_made_twice(hub: Hub, made: Make, publish: Publish) -> None:
     run = made()
     publish(run)
     first = hub.repos[REPO].commits[-1]
@@ -185,7 +187,7 @@ def test_a_commit_whose_answer_got_lost_is_not_made_twice(
 
 
 def test_large_tables_go_in_parts_and_what_arrived_is_not_sent_again(
-    hub: Hub, made: Callable[..., Path], publish: Publish, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, made: Make, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = made(ada=[[RIGHT] * 3] * 12)
     with pq.ParquetFile(run / "sft/train.parquet") as file:
@@ -236,7 +238,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("condition", PLANTED)
 def test_what_no_row_may_hold_is_found_whatever_the_manifest_says(
-    condition: str, hub: Hub, made: Callable[..., Path], publish: Publish, monkeypatch: pytest.MonkeyPatch
+    condition: str, hub: Hub, made: Make, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = made()
     row = plant(run, PLANTED[condition])
@@ -258,9 +260,7 @@ def test_what_no_row_may_hold_is_found_whatever_the_manifest_says(
     assert publish(run, *options)[0] == 4
 
 
-def test_an_override_is_told_to_everybody(
-    hub: Hub, made: Callable[..., Path], publish: Publish, tmp_path: Path
-) -> None:
+def test_an_override_is_told_to_everybody(hub: Hub, made: Make, publish: Publish, tmp_path: Path) -> None:
     run = made(evaluation_sets=[])
     code, _, err = publish(run)
     assert code == 4
@@ -279,13 +279,13 @@ def test_an_override_is_told_to_everybody(
         ({"publish": {"licence": "mit", "terms": {"ada": "x"}}}, r"terms: .*: (sft|pairs)/train \S+ \(by bob\)"),
         ({"privacy": {"canaries": 1}}, r"canaries: .*: sft/train \S+"),
         (
-            {"publish": {"licence": "mit", "terms": TERMS, "audit": 0.3}},
+            {"publish": {"licence": "mit", "terms": TERMS, "audit": 0.1}},
             r"human audit: .*--table sft/train.*: sft/train \S+",
         ),
     ],
 )
 def test_what_the_owner_must_say_is_asked_for(
-    changes: dict[str, Any], said: str, hub: Hub, made: Callable[..., Path], publish: Publish
+    changes: dict[str, Any], said: str, hub: Hub, made: Make, publish: Publish
 ) -> None:
     code, _, err = publish(made(**changes))
     assert code == 4
@@ -293,14 +293,12 @@ def test_what_the_owner_must_say_is_asked_for(
     assert hub.requests == []
 
 
-def test_people_who_looked_open_the_gate_and_a_wrong_row_closes_it(
-    hub: Hub, made: Callable[..., Path], publish: Publish
-) -> None:
+def test_people_who_looked_open_the_gate_and_a_wrong_row_closes_it(hub: Hub, made: Make, publish: Publish) -> None:
     from critics.labels import Labels
     from pipelines.review.spot_check import STORE, Teller, draw_sample
 
-    run = made(publish={"licence": "mit", "terms": TERMS, "audit": 0.3}, pairs={"policy": "all", "per_problem": 9})
-    samples = [draw_sample(run, table, 0.3, 0) for table in ("sft/train", "pairs/train")]
+    run = made(publish={"licence": "mit", "terms": TERMS, "audit": 0.1}, pairs={"policy": "all", "per_problem": 9})
+    samples = [draw_sample(run, table, 0.1, 0) for table in ("sft/train", "pairs/train")]
     with Labels(run / STORE) as labels:
         for sample in samples:
             for row in sample.rows:
@@ -309,8 +307,7 @@ def test_people_who_looked_open_the_gate_and_a_wrong_row_closes_it(
     assert publish(run, "--repo", REPO, "--dry-run")[0] == 0
     row = samples[0].rows[0].id
     with Labels(run / STORE) as labels:  # audit/summary.json still says passed: it is not what is believed
-        for _ in range(1):
-            labels.put("sft/train", row, "wrong", who="bob", comment="")
+        labels.put("sft/train", row, "wrong", who="bob", comment="")
     code, _, err = publish(run)
     assert code == 4
     assert f"human audit: sft/train: {len(samples[0].rows)} of {len(samples[0].rows)} rows labelled" in err
@@ -318,9 +315,7 @@ def test_people_who_looked_open_the_gate_and_a_wrong_row_closes_it(
 
 
 @pytest.mark.parametrize("harm", ["unfinished", "changed", "recipe"])
-def test_a_run_that_is_not_as_its_manifest_says_stays_here(
-    harm: str, hub: Hub, made: Callable[..., Path], publish: Publish
-) -> None:
+def test_a_run_that_is_not_as_its_manifest_says_stays_here(harm: str, hub: Hub, made: Make, publish: Publish) -> None:
     run = made()
     if harm == "unfinished":
         (run / "manifest.json").unlink()
@@ -334,9 +329,7 @@ def test_a_run_that_is_not_as_its_manifest_says_stays_here(
     assert hub.requests == []
 
 
-def test_nothing_of_what_stays_here_goes_out(
-    hub: Hub, made: Callable[..., Path], publish: Publish, tmp_path: Path
-) -> None:
+def test_nothing_of_what_stays_here_goes_out(hub: Hub, made: Make, publish: Publish, tmp_path: Path) -> None:
     assert {shelf.table for shelves in SHELVES.values() for shelf in shelves} == {
         *("sft/train", "pairs/train", "triples/train", "triples/validation", "triples/test", "strategies/library")
     }
@@ -352,7 +345,7 @@ def test_nothing_of_what_stays_here_goes_out(
             assert secret not in str(pq.read_table(tmp_path / "blobs" / entry.blob).to_pydict())
 
 
-def test_a_dry_run_shows_all_and_writes_nothing(hub: Hub, made: Callable[..., Path], publish: Publish) -> None:
+def test_a_dry_run_shows_all_and_writes_nothing(hub: Hub, made: Make, publish: Publish) -> None:
     code, out, _ = publish(made(publish={}), "--repo", REPO, "--dry-run")
     assert code == 4
     assert re.search(r"^refused +licence", out, re.MULTILINE)
@@ -361,7 +354,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(hub: Hub, made: Callable[..., Pa
     assert all(request.startswith("GET ") for request in hub.requests)
 
 
-def test_the_card_tells_all_of_it(hub: Hub, made: Callable[..., Path], publish: Publish, tmp_path: Path) -> None:
+def test_the_card_tells_all_of_it(hub: Hub, made: Make, publish: Publish, tmp_path: Path) -> None:
     run = made()
     publish(run)
     front, body = content(hub, "README.md", tmp_path).decode().removeprefix("---\n").split("---\n", 1)
@@ -379,7 +372,8 @@ def test_the_card_tells_all_of_it(hub: Hub, made: Callable[..., Path], publish: 
         assert hashlib.sha256(content(hub, path, tmp_path)).hexdigest() == file["sha256"]
 
 
-def test_croissant_reads_it(made: Callable[..., Path], publish: Publish, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # of rdflib, by rdflib
+def test_croissant_reads_it(made: Make, publish: Publish, tmp_path: Path) -> None:
     import mlcroissant
 
     run = made()
@@ -392,9 +386,7 @@ def test_croissant_reads_it(made: Callable[..., Path], publish: Publish, tmp_pat
     assert ids == set(pq.read_table(run / "sft/train.parquet")["id"].to_pylist())
 
 
-def test_a_folder_has_versions_and_names_the_current_one_last(
-    made: Callable[..., Path], publish: Publish, tmp_path: Path
-) -> None:
+def test_a_folder_has_versions_and_names_the_current_one_last(made: Make, publish: Publish, tmp_path: Path) -> None:
     to = ("--to", f"file://{tmp_path}/shelf")
     run = made()
     assert publish(run, *to)[:2] == (0, f"version 1.0.0: file://{tmp_path}/shelf/v1.0.0\n")
@@ -405,17 +397,15 @@ def test_a_folder_has_versions_and_names_the_current_one_last(
     assert (tmp_path / "shelf/v1.0.0/sft/train.parquet").read_bytes() == (run / "sft/train.parquet").read_bytes()
 
 
-def test_mistakes_are_one_line(
-    hub: Hub, made: Callable[..., Path], publish: Publish, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mistakes_are_one_line(hub: Hub, made: Make, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     run = made()
     monkeypatch.setattr(hub_store, "_WAITS_S", ())
     hub.repos["ann/other"] = hub_repo_with_a_card(hub)
-    monkeypatch.delitem(sys.modules, "s3fs", raising=False)
     wrong = {
         ("--repo", "no spaces/allowed here"): "--repo",
         ("--repo", "ann/other"): "did not publish it",
         ("--to", "nowhere://x"): "--to",
+        ("--to", "s3://bucket/x"): "s3fs",
     }
     for options, said in wrong.items():
         code, _, err = publish(run, *options)
