@@ -1,9 +1,12 @@
 """Publishing: through the gate, to a Hub that is asked over HTTP by the real client, and back by `load_dataset`."""
 
+import functools
 import hashlib
 import json
 import os
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +18,11 @@ import pytest
 import yaml
 from huggingface_hub import constants
 
+from critics.library import Library
+from critics.strategy import Strategy
 from pipelines.cli import main
 from pipelines.publishing import hub_store, inspecting, staging
-from pipelines.publishing.records import SHELVES
+from pipelines.publishing.records import SHELVES, Source
 from pipelines.rationales.preparing import Run
 from tests.hub_server import TOKEN, Fault, Hub, served
 
@@ -28,6 +33,7 @@ Publish = Callable[..., tuple[int, str, str]]
 # httpx warns of how huggingface_hub hands it a file
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
+QUESTION = "What is the colour of the sky at noon?"
 RIGHT, WRONG, VAGUE = "Roses. The answer is red.", "Skies! The answer is blue.", "Who knows?"
 TERMS = {"ada": "Example Inc., section 2: outputs may be passed on", "bob": "bought with all rights"}
 REPO = "ann/colours"
@@ -44,25 +50,37 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield hub
 
 
-@pytest.fixture
-def made(tmp_path: Path, distil: Distil) -> Make:
-    """Makes a run that the gate lets out; keywords change its recipe."""
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, distil: Distil) -> Make:
+    """Makes a run that the gate lets out, once for the same changes of its recipe."""
 
-    def make(name: str = "a", ada: list[list[str]] | None = None, **changes: Any) -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "bench.jsonl").write_text(json.dumps({"question": "What is the colour of the sky at noon?"}) + "\n")
-        teachers = {
-            "ada": ada or [[RIGHT, WRONG, VAGUE], [RIGHT, RIGHT, WRONG]],
-            "bob": [[WRONG], ["Petals. The answer is red."]],
-        }
-        whole = {
-            "evaluation_sets": [{"path": "bench.jsonl"}],
-            "publish": {"licence": "cc-by-4.0", "terms": TERMS},
-            **changes,
-        }
-        run, _ = distil(folder, teachers, **whole)
-        return run.folder
+    @functools.cache
+    def make(told: str) -> Path:
+        ada, changes = json.loads(told)
+        folder = tmp_path_factory.mktemp("finished")
+        (folder / "bench.jsonl").write_text(json.dumps({"question": QUESTION}) + "\n")
+        teachers = {"ada": ada, "bob": [[WRONG], ["Petals. The answer is red."]]}
+        whole = {"evaluation_sets": [{"path": "bench.jsonl"}], "publish": {"licence": "cc-by-4.0", "terms": TERMS}}
+        distil(folder, teachers, **{**whole, **changes})
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def made(tmp_path: Path, finished: Make) -> Make:
+    """A run of one's own; keywords change its recipe, and `terms` are those of another one beside it."""
+
+    def make(
+        name: str = "a", ada: list[list[str]] | None = None, terms: dict[str, Any] | None = None, **changes: Any
+    ) -> Path:
+        told = json.dumps([ada or [[RIGHT, WRONG, VAGUE], [RIGHT, RIGHT, WRONG]], changes])
+        shutil.copytree(finished(told), tmp_path / name)
+        if terms is not None:
+            recipe = yaml.safe_load((tmp_path / name / "recipe.yaml").read_text())
+            (tmp_path / name / "terms.yaml").write_text(yaml.safe_dump({**recipe, "publish": terms}))
+        (run,) = (tmp_path / name / "out/colours").iterdir()
+        return run
 
     return make
 
@@ -71,7 +89,9 @@ def made(tmp_path: Path, distil: Distil) -> Make:
 def publish(capsys: pytest.CaptureFixture[str]) -> Publish:
     def ask(run: Path, *options: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = main(["publish", str(run), *(options or ("--repo", REPO))])
+        terms = run.parents[2] / "terms.yaml"
+        asked = [*(options or ("--repo", REPO)), *(["--recipe", str(terms)] if terms.exists() else [])]
+        code = main(["publish", str(run), *asked])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -132,9 +152,9 @@ def test_the_same_again_makes_no_commit_and_more_rows_make_a_version(
     assert added + removed + changed > 0
     assert re.findall(r"^## (.*)", log, re.MULTILINE) == ["1.1.0", "1.0.0"]
     recipe = yaml.safe_load((tmp_path / "b/recipe.yaml").read_text())
-    recipe["publish"]["licence"] = "mit"
-    (tmp_path / "b/mit.yaml").write_text(yaml.safe_dump(recipe))
-    code, out, _ = publish(later, "--repo", REPO, "--recipe", str(tmp_path / "b/mit.yaml"))
+    mit = {**recipe, "publish": {"licence": "mit", "terms": TERMS}}
+    (tmp_path / "b/terms.yaml").write_text(yaml.safe_dump(mit))
+    code, out, _ = publish(later)
     assert (code, out.split(":")[0]) == (0, "version 1.1.1")
 
 
@@ -223,31 +243,25 @@ def plant(run: Path, text: str) -> str:
     """Put a text into the first completion; gives the row's name."""
     table = pq.read_table(run / "sft/train.parquet")
     rows = table.to_pylist()
-    rows[0]["completion"][0]["content"] += f" {text}"
+    rows[0]["completion"][0]["content"] = text
     pq.write_table(table.from_pylist(rows, table.schema), run / "sft/train.parquet")
     rehash(run, "sft/train.parquet")
     return f"sft/train {rows[0]['id']}"
 
 
 PLANTED = {
-    "secrets": "AKIAIOSFODNN7EXAMPLE",
+    "secrets": "It is AKIAIOSFODNN7EXAMPLE",
     "personal data": "Write to jane.roe@example.org",
-    "decontamination": "What is the colour of the sky at noon?",
+    "decontamination": QUESTION,
 }
 
 
 @pytest.mark.parametrize("condition", PLANTED)
 def test_what_no_row_may_hold_is_found_whatever_the_manifest_says(
-    condition: str, hub: Hub, made: Make, publish: Publish, monkeypatch: pytest.MonkeyPatch
+    condition: str, hub: Hub, made: Make, publish: Publish
 ) -> None:
     run = made()
     row = plant(run, PLANTED[condition])
-    if condition == "decontamination":  # alone in its text, as a question is
-        table = pq.read_table(run / "sft/train.parquet")
-        rows = table.to_pylist()
-        rows[0]["completion"][0]["content"] = PLANTED[condition]
-        pq.write_table(table.from_pylist(rows, table.schema), run / "sft/train.parquet")
-        rehash(run, "sft/train.parquet")
     options = ["--repo", REPO, "--recipe", str(run.parents[2] / "recipe.yaml")]
     code, _, err = publish(run, *options)
     assert code == 4
@@ -256,8 +270,16 @@ def test_what_no_row_may_hold_is_found_whatever_the_manifest_says(
     assert publish(run, *options, "--override", " ")[0] == 2
     code, _, err = publish(run, *options, "--override", "a fixture of ours")
     assert code == (4 if condition == "secrets" else 0), err
+
+
+def test_many_rows_are_looked_at_by_processes(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made()
+    row = plant(run, PLANTED["secrets"])
+    sources = [Source(shelf, run / f"{shelf.table}.parquet") for shelf in SHELVES["rationales"]]
+    here = inspecting.inspect(sources, inspecting.Rules("US", None))
     monkeypatch.setattr(inspecting, "_ALONE", 0)
-    assert publish(run, *options)[0] == 4
+    assert inspecting.inspect(sources, inspecting.Rules("US", None)) == here
+    assert str(here.secrets) == f"{row} (SECRET)"
 
 
 def test_an_override_is_told_to_everybody(hub: Hub, made: Make, publish: Publish, tmp_path: Path) -> None:
@@ -275,8 +297,8 @@ def test_an_override_is_told_to_everybody(hub: Hub, made: Make, publish: Publish
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"publish": {"terms": TERMS}}, r"licence: recipe\.yaml has no publish\.licence"),
-        ({"publish": {"licence": "mit", "terms": {"ada": "x"}}}, r"terms: .*: (sft|pairs)/train \S+ \(by bob\)"),
+        ({"terms": {"terms": TERMS}}, r"licence: terms\.yaml has no publish\.licence"),
+        ({"terms": {"licence": "mit", "terms": {"ada": "x"}}}, r"terms: .*: (sft|pairs)/train \S+ \(by bob\)"),
         ({"privacy": {"canaries": 1}}, r"canaries: .*: sft/train \S+"),
         (
             {"publish": {"licence": "mit", "terms": TERMS, "audit": 0.1}},
@@ -297,7 +319,7 @@ def test_people_who_looked_open_the_gate_and_a_wrong_row_closes_it(hub: Hub, mad
     from critics.labels import Labels
     from pipelines.review.spot_check import STORE, Teller, draw_sample
 
-    run = made(publish={"licence": "mit", "terms": TERMS, "audit": 0.1}, pairs={"policy": "all", "per_problem": 9})
+    run = made(terms={"licence": "mit", "terms": TERMS, "audit": 0.1})
     samples = [draw_sample(run, table, 0.1, 0) for table in ("sft/train", "pairs/train")]
     with Labels(run / STORE) as labels:
         for sample in samples:
@@ -346,7 +368,7 @@ def test_nothing_of_what_stays_here_goes_out(hub: Hub, made: Make, publish: Publ
 
 
 def test_a_dry_run_shows_all_and_writes_nothing(hub: Hub, made: Make, publish: Publish) -> None:
-    code, out, _ = publish(made(publish={}), "--repo", REPO, "--dry-run")
+    code, out, _ = publish(made(terms={}), "--repo", REPO, "--dry-run")
     assert code == 4
     assert re.search(r"^refused +licence", out, re.MULTILINE)
     assert "sft/train.parquet" in out
@@ -373,7 +395,7 @@ def test_the_card_tells_all_of_it(hub: Hub, made: Make, publish: Publish, tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # of rdflib, by rdflib
-def test_croissant_reads_it(made: Make, publish: Publish, tmp_path: Path) -> None:
+def test_croissant_reads_it(made: Make, publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlcroissant
 
     run = made()
@@ -384,6 +406,13 @@ def test_croissant_reads_it(made: Make, publish: Publish, tmp_path: Path) -> Non
     rows = list(described.records("sft-train-rows"))
     ids = {row["sft-train-rows/id"].decode() for row in rows}
     assert ids == set(pq.read_table(run / "sft/train.parquet")["id"].to_pylist())
+    pq.write_table(pq.read_table(run / "sft/train.parquet"), run / "sft/train.parquet", row_group_size=1)
+    rehash(run, "sft/train.parquet")
+    monkeypatch.setattr(staging, "PART", 100)
+    assert publish(run, "--to", f"file://{tmp_path}/shelf")[1].startswith("version 1.0.1: ")
+    described = mlcroissant.Dataset(tmp_path / "shelf/v1.0.1/croissant.json")
+    assert described.metadata.ctx.issues.errors == set()
+    assert "sft-train" in {one.id for one in described.metadata.distribution}
 
 
 def test_a_folder_has_versions_and_names_the_current_one_last(made: Make, publish: Publish, tmp_path: Path) -> None:
@@ -426,3 +455,57 @@ def hub_repo_with_a_card(hub: Hub) -> Any:
     repo = Repo([])
     repo.add("by hand", {"README.md": hub._small(b"# mine")})
     return repo
+
+
+def test_of_a_library_goes_out_what_people_approved(publish: Publish, tmp_path: Path) -> None:
+    run, to = library_run(tmp_path), ("--to", f"file://{tmp_path}/shelf")
+    code, _, err = publish(run, *to, "--override", "please")
+    assert code == 4
+    assert "approved: people have approved none of: one (draft), two (draft)" in err
+    with Library(run / "strategies/library.sqlite") as library:
+        library.decide("one", "approve", based_on=1, who="ann", why="it is right")
+    assert publish(run, *to)[0] == 0
+    rows = pq.read_table(tmp_path / "shelf/v1.0.0/library/train.parquet").to_pylist()
+    assert [(row["id"], row["status"]) for row in rows] == [("one", "approved")]
+    card = (tmp_path / "shelf/v1.0.0/README.md").read_text()
+    assert "Say sorry first." in card
+    assert "Promise the moon." not in card
+    with sqlite3.connect(run / "strategies/library.sqlite") as db:
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute("UPDATE versions SET status = 'approved'")
+    db.close()
+    code, _, err = publish(run, *to, "--override", "please")
+    assert code == 4
+    assert "tampered" in err
+
+
+def library_run(tmp_path: Path) -> Path:
+    """A finished run with a library of two drafts."""
+    from pipelines.recipe_files import as_yaml, load_recipe
+
+    shipped = Path(__file__).parents[2] / "recipes/strategies.yaml"
+    recipe = load_recipe(shipped, ["publish.licence=mit", "publish.terms.coach-1=ours"])
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.yaml").write_text(as_yaml(recipe))
+    with Library(run / "strategies/library.sqlite") as library:
+        drafts = [("one", "Say sorry first."), ("two", "Promise the moon.")]
+        library.add(
+            [Strategy(id_, "A parcel is late.", text, teacher="coach-1") for id_, text in drafts], who="t", why="t"
+        )
+    manifest = {
+        "potstill": "0",
+        "flow": "strategies",
+        "name": recipe.name,
+        "run_id": "0" * 12,
+        "outputs": {},
+        "recipe_sha256": hashlib.sha256((run / "recipe.yaml").read_bytes()).hexdigest(),
+        "funnel": [],
+        "counts": {"strategies": 2},
+        "rounds": [],
+        "stopped": "rounds",
+        "evaluation": [],
+    }
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    return run
