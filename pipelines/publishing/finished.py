@@ -18,8 +18,8 @@ class Finished:
     """A run whose files are as its manifest says.
 
     Attributes:
-        recipe: The run's own, or another file's of the same name, for its terms and evaluation sets.
-        recipe_path: Where it was read; relative paths in it start at its folder.
+        recipe: The run's own, with the terms of the file that was named.
+        recipe_path: That file; relative paths start at its folder.
     """
 
     folder: Path
@@ -50,14 +50,14 @@ def open_finished(folder: Path, recipe_path: Path | None) -> Finished:
     if changed.count:
         detail = "these are not as the manifest says; run the recipe again"
         raise GateRefused([Condition("unchanged", "refused", detail, changed, final=True)])
-    path = recipe_path or own
-    recipe = load_recipe(path)
+    recipe, path = load_recipe(own), recipe_path or own
     if not isinstance(recipe, DatasetRecipe) or recipe.flow not in SHELVES:
         flows = ", ".join(SHELVES)
         raise UserError(folder, "RUN", f"is of the flow {recipe.flow}; published are datasets, by the flows {flows}")
-    if (recipe.flow, recipe.name) != (manifest["flow"], manifest["name"]):
-        raise UserError(path, "name", f"is not the recipe of this run, which is {manifest['name']}: give that one")
-    return Finished(folder, recipe, path, manifest)
+    named = load_recipe(path)
+    if not isinstance(named, DatasetRecipe) or (named.flow, named.name) != (recipe.flow, recipe.name):
+        raise UserError(path, "name", f"is not the recipe of this run, which is {recipe.name}: give that one")
+    return Finished(folder, recipe.model_copy(update={"publish": named.publish}), path, manifest)
 
 
 def _changed(folder: Path, manifest: Mapping[str, Any]) -> Rows:

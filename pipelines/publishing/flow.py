@@ -11,13 +11,11 @@ from pipelines.publishing.card import CARD
 from pipelines.publishing.finished import open_finished
 from pipelines.publishing.folder_store import FolderStore
 from pipelines.publishing.gate import Passed, decide, judge, rules_of
-from pipelines.publishing.hub_store import HubStore, Moved, pause
+from pipelines.publishing.hub_store import WAITS_S, HubStore, Moved, pause
 from pipelines.publishing.inspecting import inspect
 from pipelines.publishing.records import Condition, Current, Release
 from pipelines.publishing.release import Composer
 from pipelines.publishing.staging import sources, stage
-
-_WAITS_S = (1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +48,7 @@ def publish(options: Options) -> int:
     """
     if options.override is not None and not options.override.strip():
         raise UserError("--override", "", "needs a reason, which everybody will read in the card")
+    store = _store(options)
     run = open_finished(options.run, options.recipe)
     with tempfile.TemporaryDirectory(prefix="potstill-publish-") as temporary:
         folder = Path(temporary)
@@ -60,7 +59,6 @@ def publish(options: Options) -> int:
             _show(conditions)
         showable = options.dry_run and not any(one.final and one.outcome == "refused" for one in conditions)
         passed = Passed(conditions, options.override or "") if showable else decide(conditions, options.override)
-        store = FolderStore(options.to) if options.to else HubStore(options.repo or "", private=options.private)
         composer = Composer(run, passed, stage(found, folder), store.place)
         if options.dry_run:
             _dry_run(composer, store)
@@ -70,9 +68,15 @@ def publish(options: Options) -> int:
     return 0
 
 
+def _store(options: Options) -> HubStore | FolderStore:
+    if options.to is not None:
+        return FolderStore(options.to)
+    return HubStore(options.repo or "", private=options.private, writes=not options.dry_run)
+
+
 def _publish(composer: Composer, store: HubStore | FolderStore) -> str:
     store.prepare()
-    for wait in _WAITS_S:
+    for wait in WAITS_S:
         current = store.current()
         release = _release(composer, store, current)
         if release.identical:
@@ -85,7 +89,7 @@ def _publish(composer: Composer, store: HubStore | FolderStore) -> str:
         else:
             store.finish(release)
             return f"version {release.version}: {address}\n"
-    raise RunError(f"{store.place}: did not take the version in {len(_WAITS_S)} tries; run again to go on")
+    raise RunError(f"{store.place}: did not take the version in {len(WAITS_S)} tries; run again to go on")
 
 
 def _release(composer: Composer, store: HubStore | FolderStore, current: Current | None) -> Release:

@@ -28,7 +28,7 @@ class Passed:
     """A run that may go out.
 
     Attributes:
-        override: Why it may although conditions were refused; empty where none was.
+        override: The reason that was given to publish although conditions are refused; empty for none.
     """
 
     conditions: Sequence[Condition]
@@ -77,7 +77,7 @@ def decide(conditions: Sequence[Condition], reason: str | None) -> Passed:
     refused = [one for one in conditions if one.outcome == "refused"]
     if any(one.final for one in refused) or (refused and reason is None):
         raise GateRefused(refused)
-    return Passed(conditions, (reason or "") if refused else "")
+    return Passed(conditions, reason or "")
 
 
 def _rows(run: Finished, sources: Sequence[Source]) -> Condition:

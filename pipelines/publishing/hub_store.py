@@ -24,11 +24,7 @@ from huggingface_hub import (
     hf_hub_url,
     set_client_factory,
 )
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    RepositoryNotFoundError,
-)
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars, hf_raise_for_status, validate_repo_id
 
@@ -43,7 +39,9 @@ T = TypeVar("T")
 TOKEN: Final = "HF_TOKEN"  # noqa: S105 - the name of the variable
 _KIND: Final = "dataset"
 _PASSING: Final = frozenset({408, 409, 412, 425, 429, 500, 502, 503, 504})
-_WAITS_S: Final = (1, 2, 4, 8, 16)
+WAITS_S: Final = (1, 2, 4, 8, 16)
+"""Between attempts, where nobody asks for another wait."""
+
 _LONGEST_S: Final = 300.0
 _TIMEOUT: Final = httpx.Timeout(60, read=600, write=600)
 
@@ -66,12 +64,13 @@ class HubStore:
     Args:
         place: ``USER/NAME``.
         private: Where it is made here.
+        writes: Whether a token is needed.
 
     Raises:
-        UserError: The Hub is not to be asked.
+        UserError: The Hub is not to be asked, or there is no token.
     """
 
-    def __init__(self, place: str, *, private: bool) -> None:
+    def __init__(self, place: str, *, private: bool, writes: bool) -> None:
         try:
             validate_repo_id(place)
         except HFValidationError as error:
@@ -83,6 +82,8 @@ class HubStore:
         constants.HF_HUB_DISABLE_XET = True
         _with_deadlines()
         self._token = os.environ.get(TOKEN)
+        if writes and not self._token:
+            raise UserError(TOKEN, "", "is not set: put a token with write access into this environment variable")
         endpoint = os.environ.get("HF_ENDPOINT")
         self._api = HfApi(endpoint=endpoint, token=self._token or False, library_name="potstill")
 
@@ -90,13 +91,14 @@ class HubStore:
         """Make the repository where there is none.
 
         Raises:
-            UserError: There is no token, or it may not write here.
+            UserError: The token may not write here.
         """
-        if not self._token:
-            raise UserError(TOKEN, "", "is not set: put a token with write access into this environment variable")
-        self._patiently(
-            lambda: self._api.create_repo(self.place, repo_type=_KIND, private=self._private or None, exist_ok=True)
-        )
+        try:
+            self._patiently(
+                lambda: self._api.create_repo(self.place, repo_type=_KIND, private=self._private or None, exist_ok=True)
+            )
+        except RepositoryNotFoundError as error:  # also said of a token that the Hub does not know
+            raise UserError(TOKEN, "", f"has no write access to {self.place}: {_in_words(error)}") from None
 
     def current(self) -> Current | None:
         """What is there; ``None`` where there is no such repository.
@@ -118,12 +120,12 @@ class HubStore:
         return Current(head, files, self._text(head, CHANGELOG) if CHANGELOG in files else "", facts)
 
     def _text(self, head: str, name: str) -> str:
-        return self._patiently(lambda: self._get(head, name)).text
+        def get() -> str:
+            response: httpx.Response = get_session().get(self._url(head, name), headers=self._headers())
+            hf_raise_for_status(response)
+            return response.text
 
-    def _get(self, head: str, name: str) -> httpx.Response:
-        response = get_session().get(self._url(head, name), headers=self._headers())
-        hf_raise_for_status(response)
-        return response
+        return self._patiently(get)
 
     def fetch(self, current: Current, path: str, to: Path) -> None:
         """Copy a file of the current version here, a piece at a time."""
@@ -137,7 +139,8 @@ class HubStore:
         self._patiently(copy)
 
     def _url(self, head: str, name: str) -> str:
-        return hf_hub_url(self.place, name, repo_type=_KIND, revision=head, endpoint=self._api.endpoint)
+        url: str = hf_hub_url(self.place, name, repo_type=_KIND, revision=head, endpoint=self._api.endpoint)
+        return url
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
@@ -149,7 +152,8 @@ class HubStore:
             Moved: Look what is there, and make the release anew.
             UserError: The Hub refuses the card, or the token.
         """
-        assert current is not None
+        if current is None:
+            raise UserError(TOKEN, "", f"may make {self.place}, but not read it: take a token that may")
         new = [file for file in release.files if not current.has(file)]
         try:
             return str(self._commit(release, new, current.head))
@@ -161,7 +165,7 @@ class HubStore:
         except (HfHubHTTPError, httpx.TransportError) as error:
             raise self._moved(error) from error
         except ValueError as error:
-            raise UserError(self.place, "", f"the Hub refuses the card: {error}") from None
+            raise UserError(self.place, "", f"the Hub refuses it: {error}") from None
 
     def _commit(self, release: Release, new: list[File], head: str) -> Any:
         operations = [_addition(file) for file in new]
@@ -182,7 +186,7 @@ class HubStore:
             self._patiently(lambda: self._api.create_tag(self.place, tag=tag, repo_type=_KIND, exist_ok=True))
 
     def _patiently(self, ask: Callable[[], T]) -> T:
-        waits = iter(_WAITS_S)
+        waits = iter(WAITS_S)
         while True:
             try:
                 return ask()

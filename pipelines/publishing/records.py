@@ -104,8 +104,8 @@ class Published:
 
     Attributes:
         place: What ``load_dataset`` is given.
-        terms: Of those teachers whose words are in it.
-        override: Why refused conditions were overridden.
+        terms: By teacher.
+        override: Why refused conditions were overridden; empty where nobody did.
         tables: The configurations and splits, with their rows.
     """
 

@@ -428,7 +428,7 @@ def test_a_folder_has_versions_and_names_the_current_one_last(made: Make, publis
 
 def test_mistakes_are_one_line(hub: Hub, made: Make, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     run = made()
-    monkeypatch.setattr(hub_store, "_WAITS_S", ())
+    monkeypatch.setattr(hub_store, "WAITS_S", ())
     hub.repos["ann/other"] = hub_repo_with_a_card(hub)
     wrong = {
         ("--repo", "no spaces/allowed here"): "--repo",
