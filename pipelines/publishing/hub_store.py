@@ -159,6 +159,8 @@ class HubStore:
             return str(self._commit(release, new, current.head))
         except RuntimeError as error:  # of an upload; what failed is its cause
             cause = error.__cause__
+            if isinstance(cause, RunError):
+                raise cause from None
             if not isinstance(cause, HfHubHTTPError | httpx.TransportError):
                 raise
             raise self._moved(cause) from error
@@ -215,14 +217,8 @@ class HubStore:
 
 
 def pause(moved: Moved, wait_s: float) -> None:
-    """Wait as long as the Hub asks for, or else so long.
-
-    Raises:
-        RunError: It asks for longer than anybody waits.
-    """
+    """Wait as long as the Hub asks for, or else so long."""
     wait = wait_s if moved.wait_s is None else moved.wait_s
-    if wait > _LONGEST_S:
-        raise RunError(f"the Hub asks to be left alone for {wait:.0f} s ({moved}); run again then to go on")
     say(f"the Hub: {moved}; trying again in {wait:.0f} s")
     time.sleep(wait)
 
@@ -241,5 +237,14 @@ def _in_words(error: HfHubHTTPError | httpx.TransportError) -> str:
 
 
 def _with_deadlines() -> None:
-    """The library's own client waits for ever."""
-    set_client_factory(lambda: httpx.Client(follow_redirects=True, timeout=_TIMEOUT))
+    """The library's own client waits for ever, and as long as it is asked to."""
+    hooks = {"response": [_not_too_long]}
+    set_client_factory(lambda: httpx.Client(follow_redirects=True, timeout=_TIMEOUT, event_hooks=hooks))
+
+
+def _not_too_long(response: httpx.Response) -> None:
+    wait = parse_retry_after(response.headers.get("Retry-After"))
+    if wait is not None and wait > _LONGEST_S:
+        raise RunError(
+            f"the Hub asks to be left alone for {wait:.0f} s ({response.status_code}): run again then to go on"
+        )

@@ -215,10 +215,11 @@ def test_large_tables_go_in_parts_and_what_arrived_is_not_sent_again(
     pq.write_table(rows, run / "sft/train.parquet", row_group_size=2)
     rehash(run, "sft/train.parquet")
     monkeypatch.setattr(staging, "PART", 4000)
-    hub.faults = [Fault("POST .*/commit/", 500, {"Retry-After": "9999"})]
-    code, _, err = publish(run)
-    assert code == 1
-    assert "asks to be left alone for 9999 s" in err
+    for route in ("PUT /lfs", "POST .*/commit/"):
+        hub.faults = [Fault(route, 429, {"Retry-After": "9999"})]
+        code, _, err = publish(run)
+        assert code == 1
+        assert "asks to be left alone for 9999 s" in err
     uploaded = hub.uploaded
     assert uploaded > 0
     assert publish(run)[0] == 0
