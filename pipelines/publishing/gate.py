@@ -18,9 +18,10 @@ from pipelines.publishing.inspecting import Found, Rules
 from pipelines.publishing.records import Condition, Rows, Source
 from pipelines.rationales.evaluation_sets import EvaluationSets, read_evaluation_sets
 from pipelines.rationales.recipe import Rationales
+from pipelines.rationales.records import CanaryRow
 from pipelines.review.spot_check import STORE, draw_sample, read_summaries
 from pipelines.strategy.recipe import Strategies
-from pipelines.tables import read_columns
+from pipelines.tables import read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,8 @@ def _canaries(run: Finished) -> Condition:
     if not run.table("canaries").exists():
         return Condition("canaries", "not_asked", "none were planted")
     planted = Rows()
-    for row in read_columns(run.table("canaries"), ["sft_id"])["sft_id"]:
-        planted.add(f"sft/train {row}")
+    for row in read_table(run.table("canaries"), CanaryRow):
+        planted.add(f"sft/train {row.sft_id}")
     if not planted.count:
         return Condition("canaries", "met", "none were planted")
     return Condition("canaries", "refused", "random secrets were planted to measure memorising in", planted)
