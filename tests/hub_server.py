@@ -17,78 +17,19 @@ import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from aiohttp import web
 
+from tests.hub_repositories import Entry, Fault, Repo, listed, missing
+
 TOKEN = "hf_of-the-tests"
 LFS_FROM = 10 * 2**20
 """The Hub takes files of this size as LFS; Parquet always."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass
-class Fault:
-    """Goes wrong once.
-
-    Attributes:
-        route: Found in method and path, as in ``POST .*/commit/``.
-        status: What is answered; 0 breaks the connection off in the middle of the body.
-        then: Called before the answer, as by somebody who commits meanwhile.
-    """
-
-    route: str
-    status: int
-    headers: dict[str, str] = field(default_factory=lambda: {"Retry-After": "0"})
-    then: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One file of a tree; `oid` is git's, or of an LFS file the SHA-256."""
-
-    blob: str
-    size: int
-    oid: str
-    lfs: bool
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One commit, with the whole tree."""
-
-    oid: str
-    message: str
-    tree: dict[str, Entry]
-
-
-@dataclass
-class Repo:
-    """One dataset repository; the last commit is the head."""
-
-    commits: list[Commit]
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def at(self, revision: str) -> Commit:
-        """The commit that a branch, tag or hash names."""
-        oid = self.tags.get(revision, revision)
-        if revision == "main":
-            return self.commits[-1]
-        return next((commit for commit in self.commits if commit.oid == oid), None) or _missing("RevisionNotFound")
-
-    def add(self, message: str, tree: dict[str, Entry]) -> Commit:
-        """Commit."""
-        oid = hashlib.sha1(repr((len(self.commits), message, sorted(tree.items()))).encode()).hexdigest()
-        self.commits.append(Commit(oid, message, tree))
-        return self.commits[-1]
-
-
-def _missing(code: str) -> Any:
-    raise web.HTTPNotFound(headers={"X-Error-Code": code, "X-Error-Message": code})
 
 
 class Hub:
@@ -154,7 +95,7 @@ class Hub:
 
     def _repo(self, request: web.Request) -> Repo:
         name = "{owner}/{name}".format(**request.match_info)
-        return self.repos.get(name) or _missing("RepoNotFound")
+        return self.repos.get(name) or missing("RepoNotFound")
 
     async def _whoami(self, request: web.Request) -> web.Response:
         return web.json_response({"type": "user", "name": "ann", "orgs": []})
@@ -293,32 +234,23 @@ class Hub:
         under = request.match_info["under"].lstrip("/")
         inside = {path: entry for path, entry in tree.items() if not under or path.startswith(f"{under}/")}
         if under and not inside:
-            _missing("EntryNotFound")
-        return web.json_response(_listed(inside))
+            missing("EntryNotFound")
+        return web.json_response(listed(inside))
 
     async def _paths(self, request: web.Request) -> web.Response:
         tree = self._repo(request).at(request.match_info["revision"]).tree
         posted = await request.post()
         wanted = posted.getall("paths", []) if posted else (await request.json())["paths"]
-        return web.json_response([one for one in _listed(tree) if one["path"] in wanted])
+        return web.json_response([one for one in listed(tree) if one["path"] in wanted])
 
     async def _resolve(self, request: web.Request) -> web.StreamResponse:
         commit = self._repo(request).at(request.match_info["revision"])
-        entry = commit.tree.get(request.match_info["path"]) or _missing("EntryNotFound")
+        entry = commit.tree.get(request.match_info["path"]) or missing("EntryNotFound")
         headers = {"X-Repo-Commit": commit.oid, "ETag": f'"{entry.oid}"', "X-Linked-Size": str(entry.size)}
         return web.FileResponse(self._blob(entry.blob), headers=headers)
 
     def _blob(self, name: str) -> Path:
         return self._blobs / name
-
-
-def _listed(tree: dict[str, Entry]) -> list[dict[str, Any]]:
-    folders = {parent.as_posix() for path in tree for parent in Path(path).parents} - {"."}
-    found: list[dict[str, Any]] = [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders]
-    for path, entry in tree.items():
-        lfs = {"lfs": {"oid": entry.oid, "size": entry.size, "pointerSize": 130}} if entry.lfs else {}
-        found.append({"type": "file", "path": path, "size": entry.size, "oid": entry.oid[:40], **lfs})
-    return sorted(found, key=lambda one: str(one["path"]))
 
 
 def _status(status: int, headers: dict[str, str]) -> web.HTTPException:
