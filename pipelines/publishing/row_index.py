@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.publishing.records import Rows
-from pipelines.tables import ROW_GROUP
 
 _SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("digest", pa.binary(16), nullable=False)])
 _BUCKETS: Final = 64
@@ -55,8 +54,8 @@ def write_index(table: Path, index: Path, scratch: Path) -> None:
 def _deal(table: Path, scratch: Path) -> None:
     with ExitStack() as stack, pq.ParquetFile(table) as file:
         buckets = [stack.enter_context((scratch / f"{number:02}").open("wb")) for number in range(_BUCKETS)]
-        for batch in file.iter_batches(ROW_GROUP):
-            for row in batch.to_pylist():
+        for group in range(file.num_row_groups):  # iter_batches would hold all that it has read
+            for row in file.read_row_group(group).to_pylist():
                 id_ = str(row["id"]).encode()
                 digest = hashlib.blake2b(orjson.dumps(row, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
                 key = _key(id_)
@@ -97,6 +96,7 @@ def _read(index: Path | None) -> Iterator[Row]:
     if index is None:
         return
     with pq.ParquetFile(index) as file:
-        for batch in file.iter_batches(ROW_GROUP):
-            for id_, digest in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group)
+            for id_, digest in zip(*(column.to_pylist() for column in rows.columns), strict=True):
                 yield _key(id_.encode()), id_.encode(), digest
