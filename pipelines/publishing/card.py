@@ -7,11 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import yaml
 
 from critics.library import Library
+from pipelines.commonsense.recipe import Commonsense
+from pipelines.commonsense.report import card as commonsense_card
 from pipelines.errors import UserError
 from pipelines.publishing.finished import Finished
 from pipelines.publishing.gate import Passed
@@ -23,6 +25,8 @@ from pipelines.rationales.recipe import Rationales
 from pipelines.run_folder import read_manifest
 from pipelines.strategy.recipe import Strategies
 from pipelines.strategy.report import card as strategies_card
+
+R = TypeVar("R")
 
 CARD: Final = "README.md"
 CHANGELOG: Final = "CHANGELOG.md"
@@ -42,6 +46,8 @@ _TOLD: Final = (
     "teachers",
     "models",
     "judge",
+    "writers",
+    "measures",
     "spend",
     "seeds",
     "packages",
@@ -52,10 +58,10 @@ _SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"),
 
 
 @dataclass(frozen=True, slots=True)
-class _Rationales:
-    """What the card of rationales reads of a run."""
+class _Tables(Generic[R]):
+    """What a flow's card reads of a run."""
 
-    recipe: Rationales
+    recipe: R
     folder: Path
 
     def table(self, name: str) -> Path:
@@ -94,7 +100,9 @@ def card(run: Finished, published: Published, staged: Sequence[Staged]) -> File:
 def _run_card(run: Finished, published: Published) -> str:
     match run.recipe:
         case Rationales():
-            return rationales_card(_Rationales(run.recipe, run.folder), run.manifest, published)
+            return rationales_card(_Tables(run.recipe, run.folder), run.manifest, published)
+        case Commonsense():
+            return commonsense_card(_Tables(run.recipe, run.folder), run.manifest, published)
         case Strategies():
             with Library(run.folder / "strategies/library.sqlite", must_exist=True) as library:
                 return strategies_card(run.recipe, run.manifest, library.approved(), published)

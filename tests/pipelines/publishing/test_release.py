@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from critics.agreement import agreement
+from pipelines.cli import main
 from pipelines.publishing import staging
 from pipelines.publishing.records import SHELVES
 from tests.hub_server import Hub
@@ -107,3 +108,24 @@ def test_a_dry_run_shows_all_and_writes_nothing(hub: Hub, made: Make, publish: P
     assert "sft/train.parquet" in out
     assert "# colours" in out
     assert all(request.startswith("GET ") for request in hub.requests)
+
+
+def test_a_graph_goes_out_in_its_splits(publish: Publish, tmp_path: Path) -> None:
+    rows = [{"head": f"PersonX buys {n} apples", "relation": "xWant", "tail": "to eat them"} for n in range(30)]
+    (tmp_path / "old.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = {
+        "flow": "commonsense",
+        "name": "graph",
+        "relations": ["xWant"],
+        "triples": [{"name": "old", "path": "old.jsonl", "columns": {"tail": "tail"}}],
+        "publish": {"licence": "mit", "terms": {"old": "ours"}},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    assert main(["run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "out")]) == 0
+    (run,) = (tmp_path / "out/graph").iterdir()
+    assert publish(run, "--to", f"file://{tmp_path}/shelf")[::2] == (0, "")
+    version = tmp_path / "shelf/v1.0.0"
+    front = yaml.safe_load((version / "README.md").read_text().split("---\n")[1])
+    (config,) = front["configs"]
+    assert [one["split"] for one in config["data_files"]] == ["train", "validation", "test"]
+    assert sum(pq.read_metadata(version / one["path"]).num_rows for one in config["data_files"]) == len(rows)
