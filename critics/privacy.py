@@ -73,6 +73,8 @@ _CARD = re.compile(r"(?<![\d.])[3-6]\d{3}(?:[ -]?\d){9,15}(?![\d.]*\d)")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
 _MANY_DIGITS = re.compile(r"\d(?:[\s().+-]*\d){6}")  # fewer are no telephone number; looking for one is slow
+_DIGIT = re.compile(r"\d")
+_SHORTEST = 6  # digits of a telephone number
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,17 @@ def _personal(text: str, region: str) -> Iterator[tuple[str, tuple[int, int]]]:
             if check(re.sub(r"[ -]", "", match[0])):
                 yield name, match.span()
     if _MANY_DIGITS.search(text):
-        for number in phonenumbers.PhoneNumberMatcher(text, region, leniency=phonenumbers.Leniency.STRICT_GROUPING):
-            if not number.raw_string.isdigit():
-                yield "PHONE", (number.start, number.end)
+        start = 0
+        for line in text.split("\n"):  # no number goes over its end; looking at those without one is what takes long
+            if len(_DIGIT.findall(line)) >= _SHORTEST:
+                yield from (("PHONE", (start + at, start + end)) for at, end in _telephones(line, region))
+            start += len(line) + 1
+
+
+def _telephones(line: str, region: str) -> Iterator[tuple[int, int]]:
+    for number in phonenumbers.PhoneNumberMatcher(line, region, leniency=phonenumbers.Leniency.STRICT_GROUPING):
+        if not number.raw_string.isdigit():
+            yield number.start, number.end
 
 
 def _is_public(address: str) -> bool:

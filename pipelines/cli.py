@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_review(commands)
     _add_export(commands)
+    _add_publish(commands)
     _add_serve_library(commands)
     _add_pack_library(commands)
     _add_ledger(commands)
@@ -124,6 +125,19 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--cut", type=float, choices=_CUTS, help="only triples above this cut-off; 0.5 is the strictest"
     )
     export.set_defaults(command=_export)
+
+
+def _add_publish(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    publish = commands.add_parser("publish", help="a run's datasets to the Hub or a folder, through a gate")
+    publish.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    place = publish.add_mutually_exclusive_group(required=True)
+    place.add_argument("--repo", metavar="USER/NAME", help="a dataset on the Hub; the token is in HF_TOKEN")
+    place.add_argument("--to", metavar="URL", help="a folder instead, as in file:///… or s3://…")
+    publish.add_argument("--dry-run", action="store_true", help="show the gate, the files and the card; write nothing")
+    publish.add_argument("--recipe", type=Path, metavar="FILE", help="whose terms hold; default: the run's own")
+    publish.add_argument("--override", metavar="REASON", help="publish although the gate refuses; the card tells why")
+    publish.add_argument("--private", action="store_true", help="a repository that is made now is private")
+    publish.set_defaults(command=_publish)
 
 
 def _add_serve_library(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -258,6 +272,21 @@ def _export(args: argparse.Namespace) -> int:
     left_out = "".join(f"; left out, {reason}: {rows}" for reason, rows in done.left_out.items())
     sys.stdout.write(f"{args.out}: {done.rows} rows{left_out}\n")
     return 0
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from pipelines.publishing.flow import Options, publish
+
+    options = Options(
+        run=args.run,
+        repo=args.repo,
+        to=args.to,
+        recipe=args.recipe,
+        override=args.override,
+        private=args.private,
+        dry_run=args.dry_run,
+    )
+    return publish(options)
 
 
 def _serve_library(args: argparse.Namespace) -> int:

@@ -52,7 +52,7 @@ class Critic(Strict):
     def _check(self) -> "Critic":
         if self.second == self.judge:
             raise ValueError("second must be another verifier than judge: leave it out")
-        if self.second is None and "combine" in self.model_fields_set:
+        if self.second is None and self.combine != "both":
             raise ValueError("combine needs a second verifier: add second, or leave combine out")
         if self.answer == "program" and self.judge == "choice":
             raise ValueError("a program names no choice: take another answer, or judge: math")

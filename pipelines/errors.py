@@ -3,8 +3,11 @@
 RunError          1  something outside the recipe went wrong; the text says what to do
 ├── Outage        1  an endpoint has stopped answering; it may answer later
 ├── UserError     2  the user's input is wrong; the text names the file, the key and the mend
-└── BudgetReached 3  a cap of the recipe's budget; what was bought is kept, and a higher cap goes on
+├── BudgetReached 3  a cap of the recipe's budget; what was bought is kept, and a higher cap goes on
+└── GateRefused   4  a dataset may not be published; the text names every condition, and the rows
 """
+
+from collections.abc import Sequence
 
 
 class RunError(Exception):
@@ -40,3 +43,19 @@ class BudgetReached(RunError):  # noqa: N818 - the run did as it was told
     """A cap of the recipe's budget was reached."""
 
     exit_code = 3
+
+
+class GateRefused(RunError):  # noqa: N818 - the gate did as it was told
+    """A dataset may not be published.
+
+    Args:
+        conditions: That were refused, each with its rows.
+    """
+
+    exit_code = 4
+
+    def __init__(self, conditions: Sequence[object]) -> None:
+        super().__init__(*conditions)
+
+    def __str__(self) -> str:
+        return "\n".join(["not published:", *(f"  {condition}" for condition in self.args)])

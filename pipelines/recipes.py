@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pipelines.endpoints import LITELLM, Endpoint, Slug, Strict
+from pipelines.publishing.recipe import Publish
 from teachers.tiny import MODEL as TINY
 
 
@@ -147,7 +148,7 @@ class Serve(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> "Serve":
-        if self.engine == "tiny" and self.model_fields_set - {"engine"}:
+        if self.engine == "tiny" and self.model_dump(exclude_defaults=True, exclude={"engine"}):
             raise ValueError("engine tiny has no other keys: leave them out, or take engine vllm")
         return self
 
@@ -184,7 +185,7 @@ class Teacher(Endpoint):
             raise ValueError("stop_early is for a teacher that is asked online: leave it out")
         if self.stop_early and (self.samples or 1) <= self.stop_early.at_least:
             raise ValueError(f"stop_early needs samples above its at_least, {self.stop_early.at_least}")
-        if self.serve and (self.model in (None, TINY) or "base_url" in self.model_fields_set):
+        if self.serve and (self.model in (None, TINY) or "base_url" in self.model_dump(exclude_defaults=True)):
             raise ValueError("serve brings up the model that is named: give a model's folder, and no base_url")
         return self
 
@@ -220,3 +221,13 @@ class AskingRecipe(Recipe):
     @abstractmethod
     def asked(self) -> Sequence[Endpoint]:
         """All who are asked."""
+
+
+class DatasetRecipe(AskingRecipe):
+    """What the recipes of flows whose datasets are published have.
+
+    Attributes:
+        publish: Changes nothing about the run, only under what terms it may go out.
+    """
+
+    publish: Publish = Publish()

@@ -115,6 +115,7 @@ FREE = {
     "words",
     "labels.columns",
     "critic.thresholds",
+    "publish.terms",
     "validation.labels.columns",
     "sample.labels.columns",
 }  # whose keys are the user's own

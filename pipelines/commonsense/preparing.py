@@ -80,7 +80,7 @@ def prepare(recipe: Commonsense, recipe_path: Path, out: Path) -> GraphRun:
     prints = {**({"seeds": identity(seeds)} if seeds else {}), **_critic_print(recipe, recipe_path)}
     prints |= _fingerprints([*triples.values(), *labelled.values()])
     prompts = [head_prompt.sha256, tail_prompt.sha256, *([rubric.prompt.sha256] if rubric else [])]
-    run_id = identity(recipe.model_dump(mode="json", exclude={"ledger", "budget"}), prompts, prints)
+    run_id = identity(recipe.model_dump(mode="json", exclude={"ledger", "budget", "publish"}), prompts, prints)
     folder = out / recipe.name / run_id
     return GraphRun(
         recipe=recipe,

@@ -11,7 +11,7 @@ from pipelines.commonsense.inputs import LabelledTriples, RecordedTriples, Refer
 from pipelines.commonsense.records import RECALLS
 from pipelines.commonsense.writers import HeadWriter, TripleJudge, Writer
 from pipelines.endpoints import Slug, Strict
-from pipelines.recipes import AskingRecipe
+from pipelines.recipes import DatasetRecipe
 
 _SHIPPED = Path(__file__).parent / "relations.yaml"
 
@@ -142,7 +142,7 @@ class Grow(Strict):
     least_new: float = Field(default=10, ge=0)
 
 
-class Commonsense(AskingRecipe):
+class Commonsense(DatasetRecipe):
     """A recipe of the ``commonsense`` flow.
 
     Attributes:

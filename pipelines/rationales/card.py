@@ -13,9 +13,9 @@ import yaml
 from pipelines.critic_parts import Critic
 from pipelines.endpoints import Endpoint
 from pipelines.pages import card_template
+from pipelines.publishing.records import HERE, Published
 from pipelines.rationales.cleanliness import cleanliness_in_words
-from pipelines.rationales.findings import TeacherVerdicts, verdicts_by_teacher
-from pipelines.rationales.preparing import Run
+from pipelines.rationales.findings import Tables, TeacherVerdicts, verdicts_by_teacher
 from pipelines.rationales.recipe import Pairs, Rationales
 from pipelines.recipes import Teacher
 from pipelines.tables import count_rows
@@ -75,8 +75,8 @@ class _Markdown(str):
     __slots__ = ()
 
 
-def card(run: Run, manifest: Mapping[str, Any]) -> str:
-    """The dataset card of a run whose tables are all written."""
+def card(run: Tables, manifest: Mapping[str, Any], published: Published | None = None) -> str:
+    """The dataset card of a run whose tables are all written; with what is told of it where it is published."""
     recipe = run.recipe
     return card_template("card.md.jinja", escaped).render(
         front=_Markdown(_front_matter(run)),
@@ -97,6 +97,8 @@ def card(run: Run, manifest: Mapping[str, Any]) -> str:
         spend=_spend(manifest["spend"]),
         redi=_follows_redi(recipe),
         fence=_Markdown("```"),
+        published=published,
+        place=_Markdown(published.place if published else HERE),
     )
 
 
@@ -132,7 +134,7 @@ def opinion_in_words(manifest: Mapping[str, Any], recipe: Rationales) -> str:
     )
 
 
-def _front_matter(run: Run) -> str:
+def _front_matter(run: Tables) -> str:
     """The Hub's metadata; a dataset without rows is no config, for it could not be loaded."""
     rows = {name: count_rows(run.table(table)) for name, table in CONFIGS.items()}
     filled = [name for name, count in rows.items() if count]

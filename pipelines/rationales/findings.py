@@ -12,6 +12,8 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,7 +21,7 @@ import pyarrow.parquet as pq
 from critics.self_consistency import vote
 from pipelines.rationales.generations import MISSING
 from pipelines.rationales.judging import kept_text
-from pipelines.rationales.preparing import Run
+from pipelines.rationales.recipe import Rationales
 from pipelines.rationales.records import Generation, Pair
 from pipelines.rationales.verdict_tables import LABEL
 from pipelines.tables import read_columns, read_table
@@ -28,6 +30,17 @@ OUTCOMES = ("right", "wrong", "unjudged", "no_reply")
 """What became of a sample, as people are told."""
 
 _WORDS = {"pass": "right", "fail": "wrong", "unjudged": "unjudged"}
+
+
+class Tables(Protocol):
+    """What is read of a run: its recipe, and its tables by name, as in ``sft/train``."""
+
+    @property
+    def recipe(self) -> Rationales:
+        """The run's."""
+
+    def table(self, name: str) -> Path:
+        """Where a table lies."""
 
 
 @dataclass(slots=True)
@@ -61,7 +74,7 @@ def wilson(right: int, total: int) -> tuple[float, float, float]:
     return p, max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def verdicts_by_teacher(run: Run) -> dict[str, TeacherVerdicts]:
+def verdicts_by_teacher(run: Tables) -> dict[str, TeacherVerdicts]:
     """How each teacher's samples were judged, in the recipe's order."""
     found = {teacher.label: TeacherVerdicts() for teacher in run.recipe.teacher}
     generations = read_columns(run.table("generations"), ["teacher", "outcome"])
@@ -77,7 +90,7 @@ def _word(asked: str, outcome: str) -> str:
     return "no_reply" if asked in MISSING else _WORDS[outcome]
 
 
-def _labels(run: Run, *names: str) -> Iterator[tuple[str, ...]]:
+def _labels(run: Tables, *names: str) -> Iterator[tuple[str, ...]]:
     """Columns of the decisions, one row a generation and in their order."""
     table = pq.read_table(run.table("verdicts"), columns=list(names), filters=pc.field("critic") == LABEL)
     columns = [table.column(name) for name in names]
@@ -104,7 +117,7 @@ class Agreement:
         return sum(len(shares) for shares in self.shares.values())
 
 
-def agreement(run: Run) -> Agreement:
+def agreement(run: Tables) -> Agreement:
     """Every problem's vote over the final answers of all its replies, each counted once, whoever wrote it."""
     found = Agreement({word: array("d") for word in OUTCOMES[:3]})
     problem_ids = read_columns(run.table("generations"), ["problem_id"])["problem_id"]
@@ -140,7 +153,7 @@ class Lengths:
     rejected: array[int]
 
 
-def lengths(run: Run) -> Lengths:
+def lengths(run: Tables) -> Lengths:
     """How long replies and the two sides of pairs are."""
     found = Lengths({word: array("q") for word in OUTCOMES[:3]}, array("q"), array("q"))
     generations = read_table(run.table("generations"), Generation)
@@ -155,7 +168,7 @@ def lengths(run: Run) -> Lengths:
     return found
 
 
-def rejections(run: Run) -> Counter[tuple[str, str]]:
+def rejections(run: Tables) -> Counter[tuple[str, str]]:
     """What was dropped, by stage and reason."""
     columns = read_columns(run.table("rejected"), ["stage", "reason"])
     return Counter(zip(columns["stage"], columns["reason"], strict=True))

@@ -8,7 +8,7 @@ from pipelines.critic_parts import Critic, Judge
 from pipelines.drift.recipe import Drift
 from pipelines.endpoints import Strict
 from pipelines.rationales.filter_recipes import EvaluationSet, Filters, Privacy
-from pipelines.recipes import AskingRecipe, Problems, Teacher
+from pipelines.recipes import DatasetRecipe, Problems, Teacher
 
 
 class Sft(Strict):
@@ -33,7 +33,7 @@ class Pairs(Strict):
     teachers: Literal["prefer_same", "same", "any"] = "prefer_same"
 
 
-class Rationales(AskingRecipe):
+class Rationales(DatasetRecipe):
     """A recipe of the ``rationales`` flow.
 
     Attributes:

@@ -58,7 +58,7 @@ def finish(run: StrategyRun, results: Results) -> dict[str, Any]:
     _write(run, "strategies/returns", ReturnRow, returns)
     _write(run, "evaluation", ScoreRow, results.evaluated.rows)
     manifest = _manifest(run, results)
-    write_text(run.folder / "README.md", card(run, manifest, results.built.library))
+    write_text(run.folder / "README.md", card(run.recipe, manifest, results.built.library))
     write_text(run.folder / "report.html", report(run, manifest, results.built, results.evaluated, returns))
     write_text(run.folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return manifest

@@ -104,7 +104,9 @@ def prepare(recipe: Strategies, recipe_path: Path, out: Path) -> StrategyRun:
     second = recipe.evaluation.business
     other = _shop(reading, "evaluation.business.", second.business, second.customers) if second else None
     prompts = [load_prompt(name).sha256 for name in PROMPTS]
-    run_id = identity(recipe.model_dump(mode="json", exclude={"ledger", "budget"}), prompts, dict(reading.prints))
+    run_id = identity(
+        recipe.model_dump(mode="json", exclude={"ledger", "budget", "publish"}), prompts, dict(reading.prints)
+    )
     folder = out / recipe.name / run_id
     return StrategyRun(
         recipe=recipe,

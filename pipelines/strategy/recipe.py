@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from pipelines.endpoints import Endpoint, Slug, Strict
-from pipelines.recipes import AskingRecipe
+from pipelines.recipes import DatasetRecipe
 from teachers.tiny import MODEL as TINY
 
 
@@ -188,7 +188,7 @@ class Evaluation(Strict):
     oracle: int = Field(default=3, gt=0, le=20)
 
 
-class Strategies(AskingRecipe):
+class Strategies(DatasetRecipe):
     """A recipe of the ``strategies`` flow."""
 
     flow: Literal["strategies"]

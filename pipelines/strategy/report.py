@@ -12,10 +12,12 @@ import yaml
 from critics.strategy import Strategy
 from pipelines.drawing import INK, as_svg, drawing, figure_of, headed, percent
 from pipelines.pages import card_template, page_template
+from pipelines.publishing.records import Published
 from pipelines.rationales.card import escaped
 from pipelines.strategy.evaluation import Evaluated, ScoreRow
 from pipelines.strategy.library_building import Built, Round
 from pipelines.strategy.preparing import StrategyRun
+from pipelines.strategy.recipe import Strategies
 
 CONDITIONS = {
     "none": "no library",
@@ -60,15 +62,17 @@ def report(
     )
 
 
-def card(run: StrategyRun, manifest: Mapping[str, Any], library: Sequence[Strategy]) -> str:
-    """``README.md``: a Hugging Face dataset card."""
+def card(
+    recipe: Strategies, manifest: Mapping[str, Any], library: Sequence[Strategy], published: Published | None = None
+) -> str:
+    """``README.md``: a Hugging Face dataset card; with what is told of the library where it is published."""
     front = {
         "language": ["en"],
         "tags": ["potstill", "strategies", "distillation", "synthetic"],
         "configs": [{"config_name": "library", "data_files": "strategies/library.parquet"}],
     }
     text: str = card_template("strategy_card.md.jinja", escaped).render(
-        recipe=run.recipe, manifest=manifest, library=library, conditions=CONDITIONS, fates=FATES
+        recipe=recipe, manifest=manifest, library=library, conditions=CONDITIONS, fates=FATES, published=published
     )
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n{text}"
 
