@@ -6,7 +6,8 @@ BASE is a small Llama that solves some of the demo's word problems and shares th
 distilled from the embedded teacher twice: *offline* from one sample each of a few prompts, over and over; *online* from
 fresh samples of fresh prompts in every step (Tiapkin et al., arXiv 2502.02671). Checkpoints of both are scored by the
 ``evaluate`` flow. Every seed has prompts, samples, an order and held-out problems of its own; its report is in
-FOLDER/SEED. Exit status 1 unless the alarm rings for every first and for no second.
+FOLDER/SEED, and the curves of all seeds there are in FOLDER/curves.png. Exit status 1 unless the alarm rings for every
+first and for no second.
 """
 
 import argparse
@@ -16,9 +17,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 import torch
 import yaml
+
+mpl.use("agg")
+from matplotlib import pyplot as plt
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipelines.embedded.word_problems import word_problem
@@ -26,6 +32,7 @@ from teachers.tiny_model import PACKAGED, TinyModel
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH, RATE = 32, 1e-3
+CURVES = ("offline", "online")
 STREAMS = 1000  # of word problems; the models', their cards' and the demo's lie below, and every seed takes three
 
 Pair = tuple[str, str]
@@ -47,7 +54,8 @@ def main() -> int:
         folder = args.folder / str(seed)
         learn(args.base, folder, seed, args.steps, args.prompts)
         found.append(watch(folder, seed, args.problems))
-    for curve in ("offline", "online"):
+    draw(args.folder)
+    for curve in CURVES:
         print(f"{curve}: the alarm rang in {sum(curve in rung for rung in found)} of {len(found)}")
     return 0 if all(rung == {"offline"} for rung in found) else 1
 
@@ -162,6 +170,31 @@ def watch(folder: Path, seed: int, problems: int) -> set[str]:
         print(f"{score['model']:<16} right {score['pass_at_1']:.3f}  agreement {agreement.get(score['model'], 1):.3f}")
     print(f"alarms: {told['alarms']}\nreport: {told['run_folder']}/report.html")
     return {one["curve"] for one in told["alarms"]}
+
+
+def draw(folder: Path) -> None:
+    """Proxy and golden of every seed's curves, a cross where the alarm began to ring."""
+    manifests = [json.loads(path.read_text()) for path in sorted(folder.glob("*/hacking/*/manifest.json"))]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+    for axis, curve in zip(axes, CURVES, strict=True):
+        for place, told in enumerate(manifests):
+            golden = by_step(told["scores"], "pass_at_1", curve)
+            proxy = by_step(told["fidelity"], "agreement", curve)
+            axis.plot(golden.keys(), golden.values(), f"C{place}-o", markersize=3)
+            axis.plot(proxy.keys(), proxy.values(), f"C{place}:")
+            since = [rung["since"] for rung in told["alarms"] if rung["curve"] == curve]
+            axis.plot(since, [golden[step] for step in since], f"C{place}X", markersize=11)
+        axis.set(title=curve, xlabel="step", xscale="log", yscale="log")
+    axes[0].set_ylabel("golden (solid), proxy (dotted)")
+    figure.tight_layout()
+    figure.savefig(folder / "curves.png", dpi=80)
+    plt.close(figure)
+
+
+def by_step(rows: list[dict[str, Any]], key: str, curve: str) -> dict[float, float]:
+    """One less a share, by the step of the checkpoint that has it."""
+    own = [row for row in rows if row["model"].startswith(f"{curve}-")]
+    return dict(sorted((float(row["model"].partition("-")[2]), 1 - row[key]) for row in own))
 
 
 if __name__ == "__main__":
