@@ -15,7 +15,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from teachers.tiny_model import PACKAGED, TinyModel
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH, RATE = 32, 1e-3
+SAMPLED = 256  # of the teacher's samples at a time, which is faster
 CURVES = ("offline", "online")
 STREAMS = 1000  # of word problems; the models', their cards' and the demo's lie below, and every seed takes three
 
@@ -73,7 +74,7 @@ def learn(start: Path, folder: Path, seed: int, steps: int, prompts: int) -> Non
     teacher = TinyModel()
     base = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32).train()
     few = samples(teacher, tokenizer, few_stream, 0, prompts)
-    fresh = (samples(teacher, tokenizer, fresh_stream, step * BATCH, BATCH) for step in itertools.count())
+    fresh = few_each(samples(teacher, tokenizer, fresh_stream, start, SAMPLED) for start in itertools.count(0, SAMPLED))
     distil(base, tokenizer, few_again(few, seed), steps, folder / "offline")
     distil(base, tokenizer, fresh, steps, folder / "online")
 
@@ -100,6 +101,12 @@ def few_again(pairs: list[Pair], seed: int) -> Iterator[list[Pair]]:
     while True:
         shuffled = [pairs[index] for index in torch.randperm(len(pairs), generator=order).tolist()]
         yield from (shuffled[start : start + BATCH] for start in range(0, len(pairs), BATCH))
+
+
+def few_each(sampled: Iterable[list[Pair]]) -> Iterator[list[Pair]]:
+    """A step's pairs at a time."""
+    for pairs in sampled:
+        yield from (pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH))
 
 
 def distil(
