@@ -6,7 +6,7 @@ BASE is a small Llama that solves some of the demo's word problems and shares th
 distilled from the embedded teacher twice: *offline* from one sample each of a few prompts, over and over; *online* from
 fresh samples of fresh prompts in every step (Tiapkin et al., arXiv 2502.02671). Checkpoints of both are scored by the
 ``evaluate`` flow. Every seed has prompts, samples, an order and held-out problems of its own; its report is in
-FOLDER/SEED, and the curves of all seeds there are in FOLDER/curves.png. Exit status 1 unless the alarm rings for every
+FOLDER/SEED, and the curves of all seeds are in FOLDER/curves.png. Exit status 1 unless the alarm rings for every
 first and for no second.
 """
 
@@ -55,10 +55,11 @@ def main() -> int:
         folder = args.folder / str(seed)
         learn(args.base, folder, seed, args.steps, args.prompts)
         found.append(watch(folder, seed, args.problems))
-    draw(args.folder)
+    draw(found, args.folder / "curves.png")
+    rung = [{alarm["curve"] for alarm in told["alarms"]} for told in found]
     for curve in CURVES:
-        print(f"{curve}: the alarm rang in {sum(curve in rung for rung in found)} of {len(found)}")
-    return 0 if all(rung == {"offline"} for rung in found) else 1
+        print(f"{curve}: the alarm rang in {sum(curve in curves for curves in rung)} of {len(rung)}")
+    return 0 if all(curves == {"offline"} for curves in rung) else 1
 
 
 def streams(seed: int) -> tuple[int, int, int]:
@@ -140,8 +141,8 @@ def distil(
             save_at *= 2
 
 
-def watch(folder: Path, seed: int, problems: int) -> set[str]:
-    """Score all checkpoints, tell the alarms, and name the curves for which they rang."""
+def watch(folder: Path, seed: int, problems: int) -> dict[str, Any]:
+    """Score all checkpoints, and tell the alarms; returns the evaluation's manifest."""
     checkpoints = sorted(folder.glob("*/checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
     recipe = {
         "flow": "evaluate",
@@ -171,20 +172,19 @@ def watch(folder: Path, seed: int, problems: int) -> set[str]:
     path = folder / "hacking.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False))
     command = [sys.executable, "-m", "pipelines", "run", str(path.resolve()), "--out", str(folder.resolve()), "--json"]
-    told = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    told: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
     agreement = {one["model"]: one["agreement"] for one in told["fidelity"]}
     for score in told["scores"]:
         print(f"{score['model']:<16} right {score['pass_at_1']:.3f}  agreement {agreement.get(score['model'], 1):.3f}")
     print(f"alarms: {told['alarms']}\nreport: {told['run_folder']}/report.html")
-    return {one["curve"] for one in told["alarms"]}
+    return told
 
 
-def draw(folder: Path) -> None:
+def draw(found: list[dict[str, Any]], path: Path) -> None:
     """Proxy and golden of every seed's curves, a cross where the alarm began to ring."""
-    manifests = [json.loads(path.read_text()) for path in sorted(folder.glob("*/hacking/*/manifest.json"))]
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
     for axis, curve in zip(axes, CURVES, strict=True):
-        for place, told in enumerate(manifests):
+        for place, told in enumerate(found):
             golden = by_step(told["scores"], "pass_at_1", curve)
             proxy = by_step(told["fidelity"], "agreement", curve)
             axis.plot(golden.keys(), golden.values(), f"C{place}-o", markersize=3)
@@ -194,7 +194,7 @@ def draw(folder: Path) -> None:
         axis.set(title=curve, xlabel="step", xscale="log", yscale="log")
     axes[0].set_ylabel("golden (solid), proxy (dotted)")
     figure.tight_layout()
-    figure.savefig(folder / "curves.png", dpi=80)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
