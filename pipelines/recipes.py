@@ -187,7 +187,22 @@ class Teacher(Endpoint):
             raise ValueError(f"stop_early needs samples above its at_least, {self.stop_early.at_least}")
         if self.serve and (self.model in (None, TINY) or "base_url" in self.model_dump(exclude_defaults=True)):
             raise ValueError("serve brings up the model that is named: give a model's folder, and no base_url")
+        self.check_greedy()
         return self
+
+    def check_greedy(self) -> None:
+        """Whether vLLM would answer at all.
+
+        Raises:
+            ValueError: It would not: it refuses ``n`` above 1 at temperature 0.
+        """
+        vllm = self.serve is not None and self.serve.engine == "vllm"
+        several = min(self.samples or 1, self.choices_per_request) > 1
+        if vllm and several and self.sampling.on_the_wire().get("temperature") == 0:
+            raise ValueError(
+                f"vLLM refuses {self.samples} samples at temperature 0, which would all be the same: give samples: 1, "
+                "or a temperature above 0"
+            )
 
     @property
     def in_process(self) -> bool:

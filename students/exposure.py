@@ -8,6 +8,7 @@ All of R are too many to score. As in section 4.3 of the paper, random secrets t
 skew-normal distribution is fitted to their losses, and the rank is read from its lower tail.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,19 +47,25 @@ def exposure(loss: float, references: Sequence[float], space: int) -> float:
     return float(-np.log2(max(below, 1 / space)))
 
 
-def losses(folder: Path, texts: Sequence[str], *, batch: int = 64) -> list[float]:
+def losses(folder: Path, texts: Sequence[str], *, adapter: Path | None = None, batch: int = 64) -> list[float]:
     """Minus the log-likelihood of each text under a model, in nats, summed over its tokens.
 
     Args:
         folder: As `transformers` saves models.
         texts: Any.
+        adapter: Folder of a LoRA adapter over the model, as PEFT saves them.
         batch: Texts computed together.
     """
     import torch
+    from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+    if adapter is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT 0.21 reads a property that Transformers renamed
+            model = PeftModel.from_pretrained(model, adapter, local_files_only=True).eval()
     first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     found: list[float] = []
     with torch.inference_mode():

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipelines.evaluation.graded import Reply, graded_replies
 from pipelines.evaluation.preparing import Evaluation
-from pipelines.evaluation.scoring import Reply, graded_replies
 from pipelines.rationales.examples import shown
 from pipelines.rationales.generations import MISSING
 from pipelines.rationales.records import Problem

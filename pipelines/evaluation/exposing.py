@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.evaluation.preparing import Evaluation
 from pipelines.progress import Progress
-from pipelines.serving.models import model_folder
+from pipelines.serving.models import adapter_folder, model_folder
 from pipelines.sources import Row, column
 from students.exposure import Exposure, exposure, losses
 
@@ -28,13 +28,13 @@ def expose(run: Evaluation) -> list[Exposure]:
         return []
     number = min(recipe.references, canaries[0].space - len(canaries))
     references = _references([one.secret for one in canaries], number)
-    students = [model for model in run.models if model.serve is not None and model.serve.adapter is None]
-    folders = {model.label: model_folder(model, run.recipe_path.parent) for model in students}
+    students = [model for model in run.models if model.serve is not None]
     found: list[Exposure] = []
-    with Progress("exposure", len(folders)) as progress:
-        for done, (label, folder) in enumerate(folders.items(), 1):
+    with Progress("exposure", len(students)) as progress:
+        for done, model in enumerate(students, 1):
+            folder = model_folder(model, run.recipe_path.parent)
             if folder.is_dir():
-                found += _of(label, folder, canaries, references)
+                found += _of(model.label, folder, adapter_folder(model, run.recipe_path.parent), canaries, references)
             progress.update(done)
     return found
 
@@ -51,9 +51,12 @@ def _canary(where: str, row: Row) -> _Canary:
     return _Canary(str(secret), str(around), int(space))
 
 
-def _of(label: str, folder: Path, canaries: Sequence[_Canary], references: Sequence[str]) -> list[Exposure]:
+def _of(
+    label: str, folder: Path, adapter: Path | None, canaries: Sequence[_Canary], references: Sequence[str]
+) -> list[Exposure]:
     around, space = canaries[0].format, canaries[0].space
-    told = losses(folder, [around.format(secret) for secret in [*(one.secret for one in canaries), *references]])
+    texts = [around.format(secret) for secret in [*(one.secret for one in canaries), *references]]
+    told = losses(folder, texts, adapter=adapter)
     planted, others = told[: len(canaries)], told[len(canaries) :]
     return [
         Exposure(label, one.secret, exposure(loss, others, space), 1 + sum(o < loss for o in others), len(others))

@@ -128,7 +128,16 @@ class Evaluate(Recipe):
                 raise ValueError(
                     f"{model.label}: no benchmark is called {unknown!r}; they are: {', '.join(benchmarks)}"
                 )
+        self._check_greedy()
         return self
+
+    def _check_greedy(self) -> None:
+        for benchmark in self.benchmarks:
+            for _, model in self.asked(benchmark):
+                try:
+                    model.check_greedy()
+                except ValueError as error:
+                    raise ValueError(f"{benchmark.name}, {model.label}: {error}") from None
 
     def asked(self, benchmark: Benchmark) -> list[tuple[int, Teacher]]:
         """The models that are asked a benchmark, as it asks them, each with its place in the recipe."""

@@ -7,11 +7,12 @@ from array import array
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.evaluation.curves import checkpoints, curves
 from pipelines.evaluation.examples import duels
 from pipelines.evaluation.pictures import draw_evaluation
 from pipelines.evaluation.preparing import Evaluation
 from pipelines.evaluation.score_table import alarm_in_words, interval, p_value, percent
-from pipelines.evaluation.scoring import Scored, checkpoints, curves
+from pipelines.evaluation.scoring import Scored
 from pipelines.pages import page_template
 from pipelines.rationales.card import dollars
 

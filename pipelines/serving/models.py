@@ -48,14 +48,17 @@ def model_folder(teacher: Teacher, folder: Path) -> Path:
     return folder / Path(teacher.model).expanduser()
 
 
+def adapter_folder(teacher: Teacher, folder: Path) -> Path | None:
+    """Where its LoRA adapter lies, if it has one."""
+    return folder / Path(teacher.serve.adapter).expanduser() if teacher.serve and teacher.serve.adapter else None
+
+
 def fingerprints(teacher: Teacher, folder: Path) -> dict[str, str]:
     """SHA-256 of the folders that a model which we serve is read from, by their names in the recipe."""
     if teacher.serve is None or teacher.model is None:
         return {}
-    places = [(teacher.model, model_folder(teacher, folder))]
-    if teacher.serve.adapter:
-        places.append((teacher.serve.adapter, folder / teacher.serve.adapter))
-    return {name: _content(path) for name, path in places if path.is_dir()}
+    places = {teacher.model: model_folder(teacher, folder), teacher.serve.adapter: adapter_folder(teacher, folder)}
+    return {name: _content(path) for name, path in places.items() if name and path and path.is_dir()}
 
 
 @functools.cache
@@ -71,13 +74,14 @@ def _content(folder: Path) -> str:
 
 def _check_folders(teacher: Teacher, recipe_path: Path) -> None:
     serve, model = teacher.serve, model_folder(teacher, recipe_path.parent)
+    adapter = adapter_folder(teacher, recipe_path.parent)
     assert serve is not None
     assert teacher.model is not None
     hub = serve.engine == "vllm" and _ON_THE_HUB.fullmatch(teacher.model)
     if not hub and not (model / "config.json").is_file():
         problem = f"{model} holds no model: give a folder with config.json, as transformers saves them"
         raise UserError(recipe_path, "teacher.model", problem)
-    if serve.adapter and not (recipe_path.parent / serve.adapter / "adapter_config.json").is_file():
+    if adapter and not (adapter / "adapter_config.json").is_file():
         problem = f"{serve.adapter} holds no LoRA adapter: give a folder with adapter_config.json, as PEFT saves them"
         raise UserError(recipe_path, "teacher.serve.adapter", problem)
     if serve.engine == "vllm":
@@ -114,13 +118,14 @@ def served(teacher: Teacher, name: str, recipe_path: Path) -> Served:
         recipe_path: Relative folders start beside it.
     """
     serve, folder = teacher.serve, model_folder(teacher, recipe_path.parent)
+    adapter = adapter_folder(teacher, recipe_path.parent)
     assert serve is not None
     assert teacher.model is not None
     return Served(
         model=str(folder.resolve()) if folder.is_dir() else teacher.model,
         name=name,
         python=vllm_python(serve.python, recipe_path.parent),
-        adapter=(recipe_path.parent / serve.adapter).resolve() if serve.adapter else None,
+        adapter=adapter.resolve() if adapter else None,
         dtype=serve.dtype,
         max_model_len=serve.max_model_len,
         options=serve.options,

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from critics.canaries import FORMAT, SPACE
 from pipelines.cli import main
 from pipelines.rationales.records import CanaryRow
 from pipelines.tables import TableWriter
 from teachers.ledger import Ledger
-from tests.stand_in import ROOT, stand_in
+from tests.stand_in import ENGINE, ROOT, gone, stand_in
 
 Serve = Callable[..., str]
 RunIt = Callable[..., dict[str, Any]]
@@ -205,6 +208,41 @@ def test_a_server_that_dies_at_half_is_told_and_resumed(tmp_path: Path, write: W
     assert (tally["replayed"], tally["bought"]) == (kept, 240 - kept)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_no_server_and_is_resumed(
+    tmp_path: Path, write: Write, run_it: RunIt, number: signal.Signals
+) -> None:
+    pids = tmp_path / "pids"
+    python = stand_in(tmp_path / "python", "--latency", "0.1", before=ENGINE.format(pids=pids))
+    served = {"engine": "vllm", "python": str(python)}
+    recipe = write({"model": str(model_folder(tmp_path / "m")), "serve": served, "window": 4}, questions=30)
+    command = [sys.executable, "-m", "pipelines", "run", str(recipe), "--out", str(tmp_path / "out")]
+    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while held(tmp_path / "out" / "ledger.sqlite") < 40 and run.poll() is None:
+        time.sleep(0.05)
+    run.send_signal(number)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert "Traceback" not in told
+    assert gone(*map(int, pids.read_text().split()))
+    kept = held(tmp_path / "out" / "ledger.sqlite")
+    assert 40 <= kept < 120
+    (tally,) = run_it(recipe)["asking"]
+    assert (tally["replayed"], tally["bought"]) == (kept, 120 - kept)
+
+
+def test_a_server_without_memory_ends_the_run_in_one_line(
+    tmp_path: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = "echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20 GiB'; exit 1"
+    python = stand_in(tmp_path / "python", before=before)
+    recipe = write({"model": str(model_folder(tmp_path / "m")), "serve": {"engine": "vllm", "python": str(python)}})
+    assert main(["run", str(recipe), "--out", str(tmp_path / "out")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "out of memory" in last
+    assert "lower serve.max_model_len" in last
+
+
 def held(ledger: Path) -> int:
     if not ledger.exists():
         return 0
@@ -231,18 +269,42 @@ def test_a_teacher_is_served_the_same_way(tmp_path: Path, run_it: RunIt) -> None
     assert found["spend"]["usd"] == 0
 
 
-def test_planted_secrets_are_ranked(tmp_path: Path, write: Write, run_it: RunIt) -> None:
-    planted = [CanaryRow("row", "generation", secret, FORMAT, SPACE) for secret in ("281-265", "907-113")]
+def adapter_that_knows(secret: str, folder: Path, weights: Path) -> Path:
+    """A LoRA adapter that has learnt a planted secret by heart."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(weights)
+    tokens = tokenizer([f"<s>{FORMAT.format(secret)}"], add_special_tokens=False, return_tensors="pt")["input_ids"]
+    torch.manual_seed(0)
+    lora = LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(LlamaForCausalLM.from_pretrained(weights, dtype=torch.float32), lora)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(40):
+        optimizer.zero_grad()
+        model(input_ids=tokens, labels=tokens).loss.backward()
+        optimizer.step()
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # read by PEFT 0.21
+def test_planted_secrets_are_ranked_in_models_and_in_adapters(tmp_path: Path, write: Write, run_it: RunIt) -> None:
+    secrets = ["281-265", "907-113"]
     with TableWriter(tmp_path / "canaries.parquet", CanaryRow) as table:
-        for row in planted:
-            table.write(row)
+        for secret in secrets:
+            table.write(CanaryRow("row", "generation", secret, FORMAT, SPACE))
     weights = ROOT / "teachers" / "tiny_weights"
+    adapter = adapter_that_knows(secrets[0], tmp_path / "adapter", weights)
+    python = stand_in(tmp_path / "python")
+    served = {"engine": "vllm", "python": str(python), "adapter": str(adapter)}
+    models = [{"name": "tiny", "serve": "tiny"}, {"name": "adapted", "serve": served}]
     canaries = {"path": "canaries.parquet", "references": 200}
-    recipe = write({"name": "tiny", "model": str(weights), "serve": "tiny"}, questions=2, canaries=canaries,
+    recipe = write(*(model | {"model": str(weights)} for model in models), questions=2, canaries=canaries,
                    samples=1, k=[1], sampling={"temperature": 0, "max_tokens": 8})  # fmt: skip
-    found = run_it(recipe)["exposure"]
-    assert [one["secret"] for one in found] == ["281-265", "907-113"]
-    assert all(1 <= one["rank"] <= 201 and 0 <= one["bits"] < 12 for one in found)  # it has never read them
+    found = {(one["model"], one["secret"]): one for one in run_it(recipe)["exposure"]}
+    assert list(found) == [(model, secret) for model in ("tiny", "adapted") for secret in secrets]
+    assert all(found["tiny", secret]["bits"] < 12 for secret in secrets)  # it has never read them
+    assert found["adapted", secrets[0]]["rank"] == 1
+    assert found["adapted", secrets[0]]["bits"] > 15
+    assert found["adapted", secrets[1]]["rank"] > 1
 
 
 @pytest.mark.parametrize(
@@ -253,6 +315,8 @@ def test_planted_secrets_are_ranked(tmp_path: Path, write: Write, run_it: RunIt)
         ({"models": [{"model": "m", "serve": {"engine": "vllm", "adapter": "m"}}]}, "adapter_config.json"),
         ({"models": [{"model": "m", "serve": {"engine": "tiny", "dtype": "float32"}}]}, "models.0.serve: engine tiny"),
         ({"models": [{"model": "x", "curve": "a"}]}, "models.0: curve and step belong together"),
+        ({"models": [{"model": "m", "serve": "vllm"}], "sampling": {"temperature": 0}},
+         "sums, m: vLLM refuses 4 samples at temperature 0, which would all be the same: give samples: 1"),
         ({"baseline": "nobody"}, "baseline: no model is called 'nobody'"),
         ({"models": [{"model": "unheard-of"}]}, "models.price: no price is known"),
         ({"benchmarks": [{"name": "a", "problems": {"path": "none.jsonl"}}]}, "benchmarks.0.problems"),

@@ -14,7 +14,7 @@ import pytest
 
 from students import serving
 from students.serving import Served, Server, ServingError
-from tests.stand_in import ROOT, stand_in
+from tests.stand_in import ENGINE, ROOT, alive, gone, stand_in
 
 
 def served(python: Path, **changes: object) -> Served:
@@ -23,26 +23,6 @@ def served(python: Path, **changes: object) -> Served:
 
 def told(lines: list[str]) -> str:
     return "\n".join(lines)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a dead one that its parent has not looked at does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def gone(*pids: int) -> bool:
-    deadline = time.monotonic() + 30
-    while any(map(alive, pids)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not any(map(alive, pids))
-
-
-ENGINE = "sleep 600 & echo $! > {pids}; echo $$ >> {pids}"
-"""A process of the server's own, as engines have, and the server's."""
 
 
 def test_a_server_is_up_for_a_block_and_gone_after_it(tmp_path: Path) -> None:
@@ -67,7 +47,7 @@ def test_an_error_in_the_block_ends_the_server(tmp_path: Path) -> None:
     assert gone(*map(int, pids.read_text().split()))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_killed_owner_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     pids = tmp_path / "pids"
     python = stand_in(tmp_path / "python", before=ENGINE.format(pids=pids))

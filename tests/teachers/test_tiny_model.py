@@ -131,7 +131,7 @@ def test_the_packaged_teacher_is_right_about_nine_times_in_ten(model: TinyModel)
 def test_the_packaged_student_can_reason_but_guesses() -> None:
     student, asked = TinyModel(STUDENT.folder), problems(DEMO, 400)
     (greedy, wrong), (sampled, _) = (measure(student, asked, temperature) for temperature in (0.0, TEMPERATURE))
-    assert 0.3 < greedy.right / 400 < sampled.right / 400 < 0.55
+    assert 0.2 < greedy.right / 400 < sampled.right / 400 < 0.55
     assert sum("=" not in reply for _, reply in wrong) > len(wrong) / 2
 
 
