@@ -101,6 +101,13 @@ class PostgresLedger:
         self._claims.drop(digest)
         self._released.append(digest)
 
+    async def take_time(self, name: str, seconds: float) -> float:
+        """Take the next `seconds` of a time line that all who use the ledger share; gives the seconds until then."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._claim_thread, self._database.write, lambda db: tables.take_time(db, name, seconds)
+        )
+
     def append(self, response: Response) -> "asyncio.Future[None]":
         """Make a response durable; the future ends when its transaction has.
 
