@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from critics.self_consistency import vote
 from pipelines.rationales.generations import MISSING
-from pipelines.rationales.judging import kept_text
+from pipelines.rationales.judges import kept_text
 from pipelines.rationales.preparing import Run
 from pipelines.rationales.records import Generation, Pair
 from pipelines.rationales.verdict_tables import LABEL

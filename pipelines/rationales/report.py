@@ -62,6 +62,8 @@ _MEANINGS = {
     "no_absolute_majority": "outside the leading answer, which holds half of the votes or less",
     "tie": "two answers have the most votes",
     "too_few": "fewer answers than a vote needs",
+    "recorded_undecided": "a recorded verifier said nothing of it",
+    "beyond_max_tokens": "its pair has a part that is too long",
     "left_to_the_judge": "no critic but the judge decides",
     "verifiers_disagree": "one critic calls it right, another one or the judge wrong",
     "judge_ambiguous": "the judge cannot tell",
