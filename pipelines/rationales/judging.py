@@ -4,6 +4,7 @@ import itertools
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 from pipelines.progress import Progress
 from pipelines.rationales.generations import RECORDED_VERDICTS
@@ -11,6 +12,7 @@ from pipelines.rationales.judges import Group, Judges, Setting, Shard
 from pipelines.rationales.preparing import Run
 from pipelines.rationales.records import Funnel, Generation, Problem, VerdictRow
 from pipelines.rationales.verdict_tables import VerdictTables
+from pipelines.spreading import spread
 from pipelines.tables import count_rows, read_table
 
 _SHARD = 2000
@@ -18,17 +20,24 @@ _SHARD = 2000
 
 def judge(run: Run) -> Funnel:
     """Write ``verdicts.parquet``: for every reply what each critic said, then the decision, critic ``label``."""
-    setting = Setting.of(run.recipe)
+    setting, runner = Setting.of(run.recipe), run.recipe.runner
     with ExitStack() as stack:
         tables = stack.enter_context(VerdictTables(run))
         progress = stack.enter_context(Progress("judging", count_rows(run.table("generations"))))
-        judges = stack.enter_context(Judges(setting))
-        for shard in _shards(run):
-            for generation, rows in zip(shard.generations, judges.verdicts(shard), strict=True):
+        work = stack.enter_context(Judges(setting)).verdicts if runner == "threads" else partial(_judged, setting)
+        asked, given = itertools.tee(_shards(run))  # apart by no more shards than are being worked on
+        for shard, verdicts in zip(given, spread(runner, run.recipe_path)(work, asked), strict=True):
+            for generation, rows in zip(shard.generations, verdicts, strict=True):
                 tables.write(generation, rows)
             progress.update(tables.generations)
     shutil.rmtree(run.table(RECORDED_VERDICTS).parent)
     return tables.funnel
+
+
+def _judged(setting: Setting, shard: Shard) -> list[list[VerdictRow]]:
+    """In a worker of a cluster."""
+    with Judges(setting) as judges:
+        return judges.verdicts(shard)
 
 
 def groups_of(run: Run) -> Iterator[Group]:

@@ -90,7 +90,7 @@ def prepare(recipe: Rationales, recipe_path: Path, out: Path) -> Run:
     rubric = _rubric(recipe.judge) if recipe.judge else None
     inputs = _fingerprints(recipe, recipe_path.parent)
     run_id = identity(
-        recipe.model_dump(mode="json", exclude={"ledger", "budget", "drift"}),
+        recipe.model_dump(mode="json", exclude={"ledger", "budget", "drift", "runner"}),
         [prompt.sha256, student_prompt.sha256, *_judge_prompts(rubric)],
         dict(inputs),
     )

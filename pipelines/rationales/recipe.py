@@ -9,6 +9,7 @@ from pipelines.drift.recipe import Drift
 from pipelines.endpoints import Strict
 from pipelines.rationales.filter_recipes import EvaluationSet, Filters, Privacy
 from pipelines.recipes import AskingRecipe, Problems, Teacher
+from pipelines.spreading import Runner
 
 
 class Sft(Strict):
@@ -58,6 +59,8 @@ class Rationales(AskingRecipe):
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
         evaluation_sets: What must not be trained on.
         drift: What is asked to see whether teachers change; no part of what comes out of a run.
+        runner: Who works on shards of the stages that take time (see `pipelines.spreading`): this process, or a Ray
+            cluster. It changes nothing about what comes out.
     """
 
     flow: Literal["rationales"]
@@ -73,6 +76,7 @@ class Rationales(AskingRecipe):
     filters: Filters = Filters()
     privacy: Privacy = Privacy()
     drift: Drift | None = None
+    runner: Runner = "threads"
 
     @model_validator(mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from pipelines.asking.session import Asked, Session, ask, policy_of
+from pipelines.rationales.asking_shards import ask_everywhere, can_spread
 from pipelines.rationales.asks import asks_for
 from pipelines.rationales.batching import ask_in_batches
 from pipelines.rationales.preparing import Run
@@ -26,6 +27,8 @@ Problems = Callable[[], Iterable[Problem]]
 
 def ask_teachers(run: Run) -> Asked:
     """Fill the ledger with what teachers say; raises as `asking_session.ask` does."""
+    if can_spread(run):
+        return ask_everywhere(run)
     table = run.table("problems")
     return fill(run, lambda: read_table(table, Problem), count_rows(table))
 
