@@ -91,7 +91,7 @@ def _add(total: Tally, more: Tally) -> None:
 
 def _ask_in_a_child(run: Run, problems: list[Problem]) -> Answered:
     """In a worker of the cluster: its process has threads, which no fork survives, so a new one asks."""
-    command = [sys.executable, "-m", "pipelines.rationales.asking_shards"]
+    command = [sys.executable, "-c", f"from {__name__} import main; main()"]
     with subprocess.Popen(  # noqa: S603 - ourselves
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -133,7 +133,3 @@ def main() -> None:
 def _stop_with_parent() -> None:
     os.read(sys.stdin.fileno(), 1)  # nothing more is written: it ends with the worker
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main()
