@@ -117,6 +117,9 @@ FREE = {
     "critic.thresholds",
     "validation.labels.columns",
     "sample.labels.columns",
+    "problems.only",
+    "problems.without",
+    "teacher.recorded.columns.verdicts",
 }  # whose keys are the user's own
 
 

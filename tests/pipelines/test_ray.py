@@ -1,0 +1,65 @@
+"""The Ray runner on a cluster of two workers: the same bytes as this process makes. Needs the extra `ray`."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.cli import main
+from tests.postgres_server import PostgresServer
+
+Write = Callable[..., Path]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def cluster() -> Iterator[str]:
+    """The address of a head and a second node, with a CPU each."""
+    pytest.importorskip("prefect_ray", reason="Ray is not installed (pip install -e '.[ray]')")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    both = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    both.add_node(num_cpus=1)
+    yield both.address
+    both.shutdown()
+
+
+def run(recipe: Path, out: Path, *changes: str, **environment: str) -> dict[str, Any]:
+    settings = [word for change in changes for word in ("--set", change)]
+    command = [sys.executable, "-m", "pipelines", "run", str(recipe), "--out", str(out), "--json", *settings]
+    done = subprocess.run(command, stdout=subprocess.PIPE, cwd=ROOT, check=True, env={**os.environ, **environment})
+    manifest: dict[str, Any] = json.loads(done.stdout)
+    return manifest
+
+
+def test_the_same_bytes_and_nothing_bought_twice(
+    cluster: str, serve: Callable[..., str], write_recipe: Write, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = serve()
+    recipe = write_recipe(url, questions=40, critic={"judge": "math", "answer": ["boxed", "last_number"]})
+    here = run(recipe, tmp_path / "here")
+    there = run(recipe, tmp_path / "there", f"ledger={postgres.database()}", "runner=ray", RAY_ADDRESS=cluster)
+    assert there["outputs"] == here["outputs"]
+    assert there["run_id"] == here["run_id"]
+    assert there["asking"]["practice"]["bought"] == 160
+    assert Path(there["run_folder"], "trace.parquet").exists()
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/deliveries") as reply:
+        keys = [key for key, _ in json.load(reply)]
+    assert len(keys) == 2 * len(set(keys)) == 2 * 40  # once for each ledger
+
+
+def test_without_a_cluster_the_mend_is_named(
+    write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], serve: Callable[..., str]
+) -> None:
+    recipe = write_recipe(serve(), questions=2)
+    assert main(["run", str(recipe), "--out", str(tmp_path / "out"), "--set", "runner=ray"]) == 2
+    said = capsys.readouterr().err
+    assert "runner: " in said
+    assert "ray start --head" in said or "pip install -e '.[ray]'" in said
