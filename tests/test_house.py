@@ -119,6 +119,8 @@ FREE = {
     "sample.labels.columns",
     "problems.only",
     "problems.without",
+    "validation.problems.only",
+    "validation.problems.without",
     "teacher.recorded.columns.verdicts",
 }  # whose keys are the user's own
 

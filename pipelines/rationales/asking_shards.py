@@ -61,8 +61,7 @@ def ask_everywhere(run: Run) -> Asked:
     number = count_rows(table)
     size = max(1, min(_LARGEST, math.ceil(number / (_SHARES * join_cluster(run.recipe_path)))))
     tallies = {teacher.label: Tally() for teacher in run.recipe.teacher}
-    bare = replace(run, prompt=replace(run.prompt), student_prompt=replace(run.student_prompt))  # no compiled templates
-    work = partial(_ask_in_a_child, bare)
+    work = partial(_ask_in_a_child, run)
     with Progress("asking", number * len(tallies)) as progress, TraceWriter(run) as trace:
         for answered in spread(run.recipe.runner, run.recipe_path)(work, _shards(table, size)):
             for label, tally in answered.tallies.items():
