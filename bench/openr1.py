@@ -10,8 +10,9 @@ them: 190 and 80 words, counted by a tokenizer of words. A trace is right by Lla
 of all cases, by both in 35.6 % (Open R1's update 3); 1 % of Llama's verdicts are null, 0.5 % of the rows have a list of
 verdicts that is too short, 5 % of the problems are not valid, 10 % from cn_k12.
 
-Prints seconds, the process's CPU seconds and its peak resident memory for every stage, and compares the datasets with a check of its own, by brute
-force, on the problems whose uuid's hash falls into one per cent. Exit status 1 where they differ.
+Prints seconds, the process's CPU seconds and its peak resident memory for every stage, and compares the datasets with
+a check of its own, by brute force, on the problems whose uuid's hash falls into one per cent. Exit status 1 where they
+differ.
 """
 
 import argparse

@@ -18,7 +18,7 @@ Runner = Literal["threads", "ray"]
 S = TypeVar("S")
 R = TypeVar("R")
 
-_MISSING: Final = "runner: ray needs prefect-ray: pip install -e '.[ray]', on the cluster's machines as well"
+_MISSING: Final = "ray needs prefect-ray: pip install -e '.[ray]', on the cluster's machines as well"
 _NO_CLUSTER: Final = (
     "there is no Ray cluster: start one with `ray start --head`, or name one in the environment variable RAY_ADDRESS"
 )

@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 
 Record = TypeVar("Record")
 
-ROW_GROUP = 1000
+ROWS_AT_ONCE = 1000
+_ROW_GROUP_BYTES = 8 << 20
+"""In Arrow, least: every row group is listed at the table's end, which readers and writers hold in memory."""
 
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 _ARROW = {
@@ -70,6 +72,7 @@ class TableWriter:
         self._names = list(_columns(record))
         self._partial = path.with_name(f".{path.name}.partial")
         self._buffer: list[Any] = []
+        self._group: list[pa.Table] = []
 
     def __enter__(self) -> "TableWriter":
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,18 +83,26 @@ class TableWriter:
         """Add one record."""
         self._buffer.append(record)
         self.rows += 1
-        if len(self._buffer) >= ROW_GROUP:
-            self._flush()
+        if len(self._buffer) >= ROWS_AT_ONCE:
+            self._pack()
+            if sum(table.nbytes for table in self._group) >= _ROW_GROUP_BYTES:
+                self._flush()
 
     def _flush(self) -> None:
+        self._pack()
+        group = pa.concat_tables(self._group)
+        self._writer.write_table(group, row_group_size=max(len(group), 1))
+        self._group.clear()
+
+    def _pack(self) -> None:
         columns = [[getattr(record, name) for record in self._buffer] for name in self._names]
         arrays = [pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._group.append(pa.Table.from_arrays(arrays, schema=self._schema))
         self._buffer.clear()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            if kind is None and (self._buffer or not self.rows):
+            if kind is None and (self._buffer or self._group or not self.rows):
                 self._flush()
         finally:
             self._writer.close()
@@ -116,7 +127,7 @@ def _publish(partial: Path, path: Path) -> None:
 
 
 def read_table(path: Path, record: type[Record], **only: str) -> Iterator[Record]:
-    """The records of a table, a row group in memory at a time; only those whose columns hold what `only` says."""
+    """The records of a table, a thousand in memory at a time; only those whose columns hold what `only` says."""
     names = schema(record).names  # type: ignore[arg-type]  # a type is hashable
     return itertools.starmap(record, read_columns(path, names, **only))
 
@@ -125,7 +136,7 @@ def read_columns(path: Path, names: Sequence[str], **only: str) -> Iterator[tupl
     """Some columns of a table row by row, read as `read_table` does."""
     wanted = [*names, *(name for name in only if name not in names)]
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROW_GROUP, columns=wanted):
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=wanted):
             for name, value in only.items():
                 batch = batch.filter(pc.equal(batch.column(name), value))
             yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
