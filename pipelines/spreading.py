@@ -6,6 +6,7 @@ named (``PREFECT_API_URL``) each shard is a task of the flow, which prefect-ray 
 shard goes there by itself, since a Prefect task would start a server of its own in every worker.
 """
 
+import logging
 import os
 import pickle
 from collections import deque
@@ -58,7 +59,8 @@ def join_cluster(recipe_path: object) -> int:
         raise UserError(recipe_path, "runner", _MISSING) from None
     if not ray.is_initialized():
         try:
-            ray.init(address=os.environ.get("RAY_ADDRESS", "auto"), log_to_driver=False, namespace="potstill")
+            address = os.environ.get("RAY_ADDRESS", "auto")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, namespace="potstill")
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UserError(recipe_path, "runner", f"{_NO_CLUSTER} ({str(error).splitlines()[0]})") from None
     return max(int(ray.cluster_resources().get("CPU", 1)), 1)
