@@ -22,7 +22,6 @@ from pathlib import Path
 from kill import ROOT, Teacher, command, run_to_the_end, write_inputs
 
 _WINDOW_S = 2.0
-ONE = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
 
 
 def main() -> int:
@@ -65,8 +64,8 @@ def cluster() -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    both = Cluster(initialize_head=True, head_node_args={**ONE, "include_dashboard": False})
-    both.add_node(**ONE)
+    both = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    both.add_node(num_cpus=1)
     os.environ["RAY_ADDRESS"] = both.address
     try:
         yield

@@ -129,7 +129,7 @@ def _recording(row: Row, columns: RecordedColumns, where: str, source: Source) -
     beside = {name: _listed(column(row, name, where, key)) for name in _names(columns)[1:]}
     uneven = next((name for name, values in beside.items() if len(values) != len(texts)), None)
     if uneven is not None:
-        fault = f"{where}: column {uneven!r} has {len(beside[uneven])} values for {len(texts)} texts"
+        fault = f"column {uneven!r} has {len(beside[uneven])} values for {len(texts)} texts"
         return Recording(faults=(fault,) * len(texts))
     verdicts = [_verdicts(beside[name], where, f"{key}.verdicts.{who}") for who, name in columns.verdicts.items()]
     finished = beside[columns.finish_reason] if columns.finish_reason else [None] * len(texts)
@@ -137,7 +137,7 @@ def _recording(row: Row, columns: RecordedColumns, where: str, source: Source) -
     return Recording(
         tuple(RecordedReply(texts[index], finished[index]) for index in there),
         tuple(tuple(said[index] for said in verdicts) for index in there),
-        tuple(f"{where}: text {index} is null" for index, text in enumerate(texts) if text is None),
+        tuple(f"text {index} is null" for index, text in enumerate(texts) if text is None),
     )
 
 

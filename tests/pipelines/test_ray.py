@@ -17,20 +17,27 @@ from tests.postgres_server import PostgresServer
 
 Write = Callable[..., Path]
 ROOT = Path(__file__).parents[2]
-ONE = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+both = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+both.add_node(num_cpus=1)
+print(both.address, flush=True)
+sys.stdin.read()
+both.shutdown()
+"""
 
 
 @pytest.fixture
 def cluster() -> Iterator[str]:
     """The address of a head and a second node, with a CPU each."""
     pytest.importorskip("prefect_ray", reason="Ray is not installed (pip install -e '.[ray]')")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster
-
-    both = Cluster(initialize_head=True, head_node_args={**ONE, "include_dashboard": False})
-    both.add_node(**ONE)
-    yield both.address
-    both.shutdown()
+    command, pipe = [sys.executable, "-c", CLUSTER], subprocess.PIPE
+    quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=quiet) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate()
 
 
 def run(recipe: Path, out: Path, *changes: str, **environment: str) -> dict[str, Any]:
