@@ -4,12 +4,11 @@ Where the n-th row is for the n-th problem, both are read together. Where rows a
 a temporary database on the disk first, since they may stand in any order and be several for one problem.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import orjson
 
 from pipelines.errors import UserError
 from pipelines.rationales.preparing import Run, recorded_source
@@ -87,31 +86,35 @@ class _Matched:
         if self._found is None:
             self._found = self._read()
         key = problem.id if self._match == "id" else problem.question
-        rows = self._found.execute("SELECT recording FROM recordings WHERE match = ? ORDER BY rowid", (key,))
+        rows = self._found.execute("SELECT recording FROM recordings WHERE match = ? ORDER BY rowid", (_bytes(key),))
         parts = [_unpacked(packed) for (packed,) in rows]
         return sum(parts[1:], parts[0]) if parts else None
 
     def _read(self) -> sqlite3.Connection:
         found = sqlite3.connect("")  # a file that SQLite makes where temporary files go, and removes
-        found.execute("CREATE TABLE recordings (match TEXT NOT NULL, recording BLOB NOT NULL)")
+        found.execute("CREATE TABLE recordings (match BLOB NOT NULL, recording BLOB NOT NULL)")
         found.executemany("INSERT INTO recordings VALUES (?, ?)", self._packed())
         found.execute("CREATE INDEX by_match ON recordings (match)")
         return found
 
-    def _packed(self) -> Iterator[tuple[str, bytes]]:
+    def _packed(self) -> Iterator[tuple[bytes, bytes]]:
         name = self._columns.match or self._match
         for where, row in self._source.rows([*_names(self._columns), name]):
             match = str(column(row, name, where, f"{self._source.key}.columns.match")).strip()
-            yield match, _packed(_recording(row, self._columns, where, self._source))
+            yield _bytes(match), _packed(_recording(row, self._columns, where, self._source))
+
+
+def _bytes(match: str) -> bytes:
+    return match.encode(errors="surrogatepass")
 
 
 def _packed(recording: Recording) -> bytes:
     replies = [(reply.text, reply.finish_reason) for reply in recording.replies]
-    return orjson.dumps((replies, recording.verdicts, recording.faults))
+    return json.dumps((replies, recording.verdicts, recording.faults)).encode()  # orjson refuses half surrogate pairs
 
 
 def _unpacked(packed: bytes) -> Recording:
-    replies, verdicts, faults = orjson.loads(packed)
+    replies, verdicts, faults = json.loads(packed)
     return Recording(
         tuple(RecordedReply(text, finish) for text, finish in replies), tuple(map(tuple, verdicts)), tuple(faults)
     )
@@ -124,15 +127,16 @@ def _names(columns: RecordedColumns) -> list[str]:
 def _recording(row: Row, columns: RecordedColumns, where: str, source: Source) -> Recording:
     key = f"{source.key}.columns"
     texts = _listed(column(row, columns.text, where, f"{key}.text"))
-    if not all(text is None or isinstance(text, str) for text in texts):
-        raise UserError(where, f"{key}.text", "must hold a text or a list of texts")
     beside = {name: _listed(column(row, name, where, key)) for name in _names(columns)[1:]}
+    finished = beside[columns.finish_reason] if columns.finish_reason else [None] * len(texts)
+    for name, values in (("text", texts), ("finish_reason", finished)):
+        if not all(value is None or isinstance(value, str) for value in values):
+            raise UserError(where, f"{key}.{name}", "must hold a text or a list of texts")
     uneven = next((name for name, values in beside.items() if len(values) != len(texts)), None)
     if uneven is not None:
         fault = f"column {uneven!r} has {len(beside[uneven])} values for {len(texts)} texts"
         return Recording(faults=(fault,) * len(texts))
     verdicts = [_verdicts(beside[name], where, f"{key}.verdicts.{who}") for who, name in columns.verdicts.items()]
-    finished = beside[columns.finish_reason] if columns.finish_reason else [None] * len(texts)
     there = [index for index, text in enumerate(texts) if text is not None]
     return Recording(
         tuple(RecordedReply(texts[index], finished[index]) for index in there),

@@ -4,6 +4,7 @@ Every part is templated alone and counted in tokens: the prompt, and each side a
 takes in whatever the chat template puts before a conversation without a system message.
 """
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ class TokenLimits:
 
 
 def _load(limits: MaxTokens, run: Run) -> "PreTrainedTokenizerBase":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one text at a time would only wait for its threads
     from transformers import AutoTokenizer
 
     folder = run.recipe_path.parent / limits.tokenizer
