@@ -29,8 +29,8 @@ both.shutdown()
 
 
 @pytest.fixture
-def cluster() -> Iterator[str]:
-    """The address of a head and a second node, with a CPU each."""
+def cluster(postgres: PostgresServer) -> Iterator[str]:
+    """The address of a head and a second node, with a CPU each; its workers know the ledger's password."""
     pytest.importorskip("prefect_ray", reason="Ray is not installed (pip install -e '.[ray]')")
     command, pipe = [sys.executable, "-c", CLUSTER], subprocess.PIPE
     quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
