@@ -176,7 +176,7 @@ def _there(columns: Iterable[str] | None, names: Sequence[str]) -> list[str] | N
     """The columns that lead to those wanted; all where one is not there, so that it is named with the others."""
     if columns is None:
         return None
-    found = [name if name in names else name.split(".")[0] for name in columns]
+    found = list(dict.fromkeys(name if name in names else name.split(".")[0] for name in columns))
     return found if set(found) <= set(names) else None
 
 
