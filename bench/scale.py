@@ -5,7 +5,8 @@
 --ledger names an empty database. A practice teacher on loopback counts what it delivers. First the run is made by the
 thread runner over a ledger of its own in a file; then on the cluster, whose workers are killed with SIGKILL while they
 ask. Prints the replies delivered twice, whether the datasets are equal byte for byte, and how many replies came in the
-busiest two seconds beside what --rpm allows. Exit status 1 when a reply came twice or not at all, or the datasets differ.
+busiest two seconds beside what --rpm allows. Exit status 1 when a reply came twice or not at all, or the datasets
+differ.
 """
 
 import argparse
