@@ -70,7 +70,7 @@ def _over_the_cluster(work: Callable[[S], R], shards: Iterable[S]) -> Iterator[R
     import ray
 
     ahead = max(int(ray.cluster_resources().get("CPU", 1)), 1) + 1
-    submit = _as_task(work) if os.environ.get("PREFECT_API_URL") else _as_it_is(work)
+    submit = _as_task(work) if _in_a_flow_on_ray() else _as_it_is(work)
     waiting: deque[Callable[[], bytes]] = deque()
     for shard in shards:
         waiting.append(submit(pickle.dumps(shard)))
@@ -78,6 +78,17 @@ def _over_the_cluster(work: Callable[[S], R], shards: Iterable[S]) -> Iterator[R
             yield _result(waiting.popleft()())
     while waiting:
         yield _result(waiting.popleft()())
+
+
+def _in_a_flow_on_ray() -> bool:
+    """Whether a Prefect server follows this run, and its flow hands tasks to the cluster."""
+    if not os.environ.get("PREFECT_API_URL"):
+        return False
+    from prefect.context import FlowRunContext
+    from prefect_ray import RayTaskRunner
+
+    context = FlowRunContext.get()
+    return context is not None and isinstance(context.task_runner, RayTaskRunner)
 
 
 def _as_it_is(work: Callable[[Any], Any]) -> Callable[[bytes], Callable[[], bytes]]:
