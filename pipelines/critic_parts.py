@@ -16,7 +16,8 @@ class Critic(Strict):
 
     Attributes:
         judge: ``math`` compares with the gold answer; ``choice`` picks from the menu; ``vote`` takes the majority's
-            answer for gold where there is none; ``model`` leaves every whole reply to the recipe's `Judge`.
+            answer for gold where there is none; ``model`` leaves every whole reply to the recipe's `Judge`;
+            ``recorded`` takes what the verifiers said that are recorded with the replies.
         answer: Where the final answer may stand, first match first; or ``program``: replies are Python programs, and
             what they compute is the answer.
         cut: A reply ends before the first of these texts.
@@ -26,12 +27,12 @@ class Critic(Strict):
         memory_mb: For one worker process.
         min_votes: Fewer votes decide nothing.
         second: A second verifier: ``vote``, the majority of the problem's replies, which knows nothing of the gold.
-        combine: What the two say together (see `critics.combination`).
+        combine: What the two say together, or two that are recorded (see `critics.combination`).
         labels: ``clear``: only a clearly wrong reply may be a negative. ``redi``: whatever is not verified right is
             negative, truncated and unreadable replies included (arXiv 2505.24850, section 3.1).
     """
 
-    judge: Literal["math", "choice", "vote", "model"] = "math"
+    judge: Literal["math", "choice", "vote", "model", "recorded"] = "math"
     answer: list[Rule] | Literal["program"] = Field(default=["boxed", "phrase"])
     cut: list[str] = Field(default=[])
     menu_letters: bool = True
@@ -52,10 +53,10 @@ class Critic(Strict):
     def _check(self) -> "Critic":
         if self.second == self.judge:
             raise ValueError("second must be another verifier than judge: leave it out")
-        if self.second is None and self.combine != "both":
+        if self.second is None and self.judge != "recorded" and self.combine != "both":
             raise ValueError("combine needs a second verifier: add second, or leave combine out")
-        if self.answer == "program" and self.judge == "choice":
-            raise ValueError("a program names no choice: take another answer, or judge: math")
+        if self.answer == "program" and self.judge in ("choice", "recorded"):
+            raise ValueError(f"judge: {self.judge} runs no programs: take another answer, or judge: math")
         return self
 
 

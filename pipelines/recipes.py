@@ -40,6 +40,8 @@ class Problems(Strict):
         hub: A dataset on the Hub.
         generate: The demo's own word problems.
         limit: Read no more than this many.
+        only: By column: rows that hold another value there are dropped. Case does not count.
+        without: By column: rows that hold one of these values there are dropped.
     """
 
     path: str | list[str] | None = None
@@ -51,6 +53,8 @@ class Problems(Strict):
     seed: int = 1
     columns: Columns = Columns()
     limit: int | None = Field(default=None, gt=0)
+    only: dict[str, list[str]] = Field(default={})
+    without: dict[str, list[str]] = Field(default={})
 
     @model_validator(mode="after")
     def _one_source(self) -> "Problems":
@@ -63,12 +67,16 @@ class RecordedColumns(Strict):
     """Which column of recorded generations holds what.
 
     Attributes:
-        text: A text, or a list of texts. A key inside an object is written with dots.
+        text: A text, or a list of texts; null where there is none. A key inside an object is written with dots.
         match: What to match with the problem by `Recorded.match`.
+        finish_reason: How each text ended, as the endpoint reported it.
+        verdicts: By name of a verifier, whether each text is right by it: true, false, or null for not judged.
     """
 
     text: str = "value"
     match: str | None = None
+    finish_reason: str | None = None
+    verdicts: dict[Slug, str] = Field(default={}, max_length=2)
 
 
 class Recorded(Strict):

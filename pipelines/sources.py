@@ -8,15 +8,20 @@ import csv
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pipelines.errors import UserError
 
 Row = Mapping[str, Any]
+
+_ROWS_AT_ONCE = 256
+_BYTES_AT_ONCE = 1 << 20
+"""Of each column of Parquet: a row group may be larger than memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +49,19 @@ class Source:
     def __str__(self) -> str:
         return self.hub or ", ".join(str(path) for path in self.paths)
 
-    def rows(self) -> Iterator[tuple[str, Row]]:
+    def rows(self, columns: Iterable[str] | None = None) -> Iterator[tuple[str, Row]]:
         """Each row after where it stands, as in ``questions.jsonl line 37``.
+
+        Args:
+            columns: What will be looked at, as `column` takes it: no other needs to be read.
 
         Raises:
             UserError: A file is missing, empty or broken.
         """
         if self.hub is not None:
-            yield from _hub_rows(self)
+            yield from _hub_rows(self, columns)
         for path in self.paths:
-            yield from _file_rows(path, self.key)
+            yield from _file_rows(path, self.key, columns)
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of every file's bytes by its name, or the Hub's own fingerprint."""
@@ -63,13 +71,15 @@ class Source:
 
 
 def column(row: Row, name: str, where: str, key: str) -> Any:
-    """A column's value; dots lead into objects.
+    """A column's value; dots lead into objects, and nothing is in an object that is null.
 
     Raises:
         UserError: The row has no such column.
     """
     value: Any = row
     for part in [name] if name in row else name.split("."):
+        if value is None:
+            return None
         if not isinstance(value, Mapping) or part not in value:
             raise UserError(where, key, f"has no column {name!r}; its columns are: {', '.join(map(str, row))}")
         value = value[part]
@@ -93,9 +103,10 @@ def _reading(path: Path, key: str) -> Iterator[None]:
         raise UserError(path, key, "is not UTF-8 text: save it as UTF-8") from None
 
 
-def _file_rows(path: Path, key: str) -> Iterator[tuple[str, Row]]:
+def _file_rows(path: Path, key: str, columns: Iterable[str] | None) -> Iterator[tuple[str, Row]]:
     kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    readers = {".jsonl": _json_lines, ".json": _json, ".csv": _csv, ".parquet": _parquet}
+    readers: dict[str, Callable[[Path, str, BinaryIO], Iterator[tuple[str, Any]]]]
+    readers = {".jsonl": _json_lines, ".json": _json, ".csv": _csv, ".parquet": partial(_parquet, columns)}
     if kind not in readers:
         raise UserError(
             path, key, f"{kind or 'no ending'}: a source ends in .jsonl, .json, .csv or .parquet, or that and .gz"
@@ -147,17 +158,26 @@ def _first_marked(raw: BinaryIO) -> Iterator[tuple[bool, bytes]]:
     return ((number == 0, line) for number, line in enumerate(raw))
 
 
-def _parquet(path: Path, key: str, raw: BinaryIO) -> Iterator[tuple[str, Any]]:
+def _parquet(columns: Iterable[str] | None, path: Path, key: str, raw: BinaryIO) -> Iterator[tuple[str, Any]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(raw)
-        rows = (row for batch in file.iter_batches(1000) for row in batch.to_pylist())
+        file = pyarrow.parquet.ParquetFile(raw, buffer_size=_BYTES_AT_ONCE)
+        batches = file.iter_batches(_ROWS_AT_ONCE, columns=_there(columns, file.schema_arrow.names))
+        rows = (row for batch in batches for row in batch.to_pylist())
         for number, row in enumerate(rows, 1):
             yield f"{path} row {number}", row
     except pyarrow.ArrowInvalid as error:
         raise UserError(path, key, f"is not Parquet ({error})") from None
+
+
+def _there(columns: Iterable[str] | None, names: Sequence[str]) -> list[str] | None:
+    """The columns that lead to those wanted; all where one is not there, so that it is named with the others."""
+    if columns is None:
+        return None
+    found = list(dict.fromkeys(name if name in names else name.split(".")[0] for name in columns))
+    return found if set(found) <= set(names) else None
 
 
 def _hub_dataset(source: Source) -> Any:
@@ -170,6 +190,8 @@ def _hub_dataset(source: Source) -> Any:
         raise UserError(source.hub, source.key, f"cannot load split {source.split!r} from the Hub: {text}") from None
 
 
-def _hub_rows(source: Source) -> Iterator[tuple[str, Row]]:
-    for number, row in enumerate(_hub_dataset(source), 1):
+def _hub_rows(source: Source, columns: Iterable[str] | None) -> Iterator[tuple[str, Row]]:
+    dataset = _hub_dataset(source)
+    wanted = _there(columns, dataset.column_names)
+    for number, row in enumerate(dataset if wanted is None else dataset.select_columns(wanted), 1):
         yield f"{source.hub} row {number}", row

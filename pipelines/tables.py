@@ -2,20 +2,24 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Record = TypeVar("Record")
 
-ROW_GROUP = 1000
+ROWS_AT_ONCE = 1000
+_ROW_GROUP_BYTES = 8 << 20
+"""In Arrow, least: every row group is listed at the table's end, which readers and writers hold in memory."""
 
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 _ARROW = {
@@ -71,6 +75,7 @@ class TableWriter:
         self._names = list(_columns(record))
         self._partial = path.with_name(f".{path.name}.partial")
         self._buffer: list[Any] = []
+        self._group: list[pa.Table] = []
 
     def __enter__(self) -> "TableWriter":
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,18 +86,26 @@ class TableWriter:
         """Add one record."""
         self._buffer.append(record)
         self.rows += 1
-        if len(self._buffer) >= ROW_GROUP:
-            self._flush()
+        if len(self._buffer) >= ROWS_AT_ONCE:
+            self._pack()
+            if sum(table.nbytes for table in self._group) >= _ROW_GROUP_BYTES:
+                self._flush()
 
     def _flush(self) -> None:
+        self._pack()
+        group = pa.concat_tables(self._group)
+        self._writer.write_table(group, row_group_size=max(len(group), 1))
+        self._group.clear()
+
+    def _pack(self) -> None:
         columns = [[getattr(record, name) for record in self._buffer] for name in self._names]
         arrays = [pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._group.append(pa.Table.from_arrays(arrays, schema=self._schema))
         self._buffer.clear()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            if kind is None and (self._buffer or not self.rows):
+            if kind is None and (self._buffer or self._group or not self.rows):
                 self._flush()
         finally:
             self._writer.close()
@@ -127,21 +140,24 @@ def _publish(partial: Path, path: Path) -> None:
     partial.replace(path)
 
 
-def read_table(path: Path, record: type[Record]) -> Iterator[Record]:
-    """The records of a table, a row group in memory at a time."""
+def read_table(path: Path, record: type[Record], **only: str) -> Iterator[Record]:
+    """The records of a table, a thousand in memory at a time; only those whose columns hold what `only` says."""
     names = schema(record).names  # type: ignore[arg-type]  # a type is hashable
+    return itertools.starmap(record, read_columns(path, names, **only))
+
+
+def read_columns(path: Path, names: Sequence[str], **only: str) -> Iterator[tuple[Any, ...]]:
+    """Some columns of a table row by row, read as `read_table` does."""
+    wanted = [*names, *(name for name in only if name not in names)]
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROW_GROUP):
-            columns = [column.to_pylist() for column in batch.select(names).columns]
-            yield from map(record, *columns)
+        for group in range(file.num_row_groups):  # `iter_batches` would keep every group that it has read
+            table = file.read_row_group(group, columns=wanted)
+            for name, value in only.items():
+                table = table.filter(pc.equal(table.column(name), value))
+            for batch in table.to_batches(ROWS_AT_ONCE):
+                yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
 
 def count_rows(path: Path) -> int:
     """How many rows a table has, from its footer."""
     return int(pq.read_metadata(path).num_rows)
-
-
-def read_columns(path: Path, names: Iterable[str]) -> dict[str, list[Any]]:
-    """Whole columns of a table, for pictures."""
-    columns: dict[str, list[Any]] = pq.read_table(path, columns=list(names)).to_pydict()
-    return columns

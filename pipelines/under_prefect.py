@@ -10,13 +10,16 @@ from typing import Any, Final
 
 from prefect import flow, task
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.task_runners import TaskRunner
 from prefect.tasks import Task
 
 from pipelines.errors import Outage
 from pipelines.flows import Flow
+from pipelines.rationales.recipe import Rationales
 from pipelines.run_folder import RunFolder
 from pipelines.running import Done, bring_to_end
 from pipelines.scheduling.showing import show, show_check
+from pipelines.spreading import join_cluster
 
 RETRY_AFTER_S: Final = 60.0
 """An endpoint that has not answered for a teacher's whole patience is not asked again at once."""
@@ -41,7 +44,7 @@ def _is_outage(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
 def run_under_prefect(body: Flow, run: RunFolder) -> Done:
     """A flow's body, seen by Prefect."""
 
-    @flow(name=run.recipe.flow, validate_parameters=False, persist_result=False)
+    @flow(name=run.recipe.flow, validate_parameters=False, persist_result=False, task_runner=_task_runner(run))
     def seen() -> Done:
         return run_in_flow(body, run, retries=0)
 
@@ -62,3 +65,14 @@ def run_in_flow(body: Flow, run: RunFolder, *, retries: int) -> Done:
     if not done.idle:
         show(done)
     return done
+
+
+def _task_runner(run: RunFolder) -> "TaskRunner[Any] | None":
+    """What carries a stage's shards to a cluster; ``None`` for Prefect's own threads."""
+    if not isinstance(run.recipe, Rationales) or run.recipe.runner == "threads":
+        return None
+    join_cluster(run.recipe_path)
+    from prefect_ray import RayTaskRunner
+
+    runner: TaskRunner[Any] = RayTaskRunner()
+    return runner

@@ -66,6 +66,10 @@ class Prompt:
     def _templates(self) -> tuple[tuple[str, jinja2.Template], ...]:
         return tuple((role, _JINJA.from_string(source)) for role, source in self.sources)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the compiled templates: another process compiles its own."""
+        return {key: value for key, value in self.__dict__.items() if key != "_templates"}
+
     def messages(self, values: Mapping[str, Any]) -> list[Message]:
         """Render the prompt.
 

@@ -72,7 +72,7 @@ class Collector:
     _fatal: BaseException | None = None
     _asks: AskQueue = field(default_factory=lambda: AskQueue(()))
     _in_flight: set[bytes] = field(default_factory=set)
-    _unkept: set["asyncio.Future[None]"] = field(default_factory=set)
+    _unkept: dict["asyncio.Future[None]", None] = field(default_factory=dict)
     _deadlines: Deadlines = field(default_factory=Deadlines)
 
     async def run(self, asks: Iterable[Ask]) -> Tally:
@@ -128,7 +128,7 @@ class Collector:
             except LedgerError as error:
                 self._give_up(error)
             if len(self._unkept) > self.policy.window:  # the disk does not keep up
-                await asyncio.wait(self._unkept, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([next(iter(self._unkept))])  # the oldest: waiting for any would cost all of them
             if turn % _REPLAYS_A_TURN == 0:
                 await asyncio.sleep(0)
 
@@ -196,7 +196,7 @@ class Collector:
         """Write a response down; it counts once it is durable, which the worker does not wait for."""
 
         def count(kept: "asyncio.Future[None]") -> None:
-            self._unkept.discard(kept)
+            self._unkept.pop(kept, None)
             if (error := kept.exception()) is not None:
                 self._give_up(error)
                 return
@@ -209,7 +209,7 @@ class Collector:
 
         response = response_of(ask.canonical, ask.digest, held, n, raw, reading, seconds, self.teacher)
         kept = self.ledger.append(response)
-        self._unkept.add(kept)
+        self._unkept[kept] = None
         kept.add_done_callback(count)
         return kept
 

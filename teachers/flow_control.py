@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from teachers.adaptive_window import AdaptiveWindow
 from teachers.breaker import Breaker
+from teachers.errors import LedgerError
 from teachers.pace import Pace
+from teachers.shared_time import Lease, SharedTime
 from teachers.wire import RawResponse, Reading
 
 _FIRST_WINDOW = 256
@@ -93,6 +95,7 @@ class Lane:
     Args:
         limits: What it may be asked to carry.
         notice: Told when the endpoint stops answering and when it answers again.
+        lease: Where other processes ask the same endpoint with the same key: takes a part of the time that they share.
 
     Attributes:
         heard: The endpoint has answered, if only with an error.
@@ -100,7 +103,12 @@ class Lane:
         outage: Why the lane has ended, if it has.
     """
 
-    def __init__(self, limits: Limits, notice: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        notice: Callable[[str], None] = lambda text: None,
+        lease: Lease | None = None,
+    ) -> None:
         self.heard = False
         self.in_flight = 0
         self.outage: Outage | None = None
@@ -109,6 +117,8 @@ class Lane:
         self._round_trip_s = _ROUND_TRIP_S
         self._resting: set[asyncio.TimerHandle] = set()
         self._requests, self._tokens = Pace(limits.requests_per_minute), Pace(limits.tokens_per_minute)
+        limited = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
+        self._shared = SharedTime([self._requests, self._tokens], lease, self._leased) if lease and limited else None
         self._breaker = Breaker()
         self._paused_until = 0.0
         self._trouble_since: float | None = None
@@ -116,6 +126,12 @@ class Lane:
         self._again: deque[_Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+
+    def _leased(self, error: LedgerError | None) -> None:
+        if error is not None:
+            self.outage = Outage(f"the limits cannot be kept with others: {error}", heard=True, reachable=False)
+            self.close()
+        self._pump()
 
     @property
     def window(self) -> int:
@@ -235,7 +251,8 @@ class Lane:
             self._breaker.is_open and self._breaker.probing
         ):
             return None
-        until = max(self._paused_until, self._requests.free_at, self._tokens.free_at, self._breaker.probe_at or 0.0)
+        free_at = self._shared.free_at(now) if self._shared else max(self._requests.free_at, self._tokens.free_at)
+        until = max(self._paused_until, free_at, self._breaker.probe_at or 0.0)
         return max(until - now, 0.0)
 
     def _next(self) -> "_Waiting | None":

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from teachers.records import Outcome, Reply
+from teachers.shared_time import Lease
 from teachers.wire import RawResponse, Reading, read_replies
 
 SCHEMA_VERSION = 1
@@ -111,6 +112,10 @@ class LedgerLike(Protocol):
 
     def release(self, digest: bytes) -> None:
         """Give a claim back, bought or not."""
+        ...
+
+    def time_line(self, name: str) -> Lease | None:
+        """Where rate limits are kept together with others; ``None`` for a ledger that is for one machine."""
         ...
 
     def append(self, response: Response) -> "asyncio.Future[None]":

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -24,6 +25,7 @@ from teachers.ledger_rows import Response, Stats, Stored, faults, in_order
 from teachers.postgres_connection import Database
 from teachers.postgres_tables import responses
 from teachers.records import Reply
+from teachers.shared_time import Lease
 
 _AT_ONCE = 4
 """Transactions of replies: while one waits for the server's disk the next is on its way, out of reach of a kill."""
@@ -100,6 +102,16 @@ class PostgresLedger:
         """Give a claim back, bought or not, with the next transaction of claims."""
         self._claims.drop(digest)
         self._released.append(digest)
+
+    def time_line(self, name: str) -> Lease:
+        """What all who use the ledger keep one rate limit by."""
+        return partial(self._take_time, name)
+
+    async def _take_time(self, name: str, seconds: float) -> float:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._claim_thread, self._database.write, lambda db: tables.take_time(db, name, seconds)
+        )
 
     def append(self, response: Response) -> "asyncio.Future[None]":
         """Make a response durable; the future ends when its transaction has.

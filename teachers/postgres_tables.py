@@ -70,6 +70,12 @@ claims = Table(
     Column("owner", Text, nullable=False),
     Column("until", Double, nullable=False),
 )
+paces = Table(
+    "paces",
+    _METADATA,
+    Column("name", Text, primary_key=True),
+    Column("free_at", Double, nullable=False),
+)
 
 ROW = [column for column in responses.c if column.name != "canonical"]
 REQUESTS = select(responses.c.digest, responses.c.canonical).where(responses.c.canonical.is_not(None))
@@ -149,3 +155,12 @@ def release(db: Connection, digests: list[bytes], owner: str) -> None:
 def tidy(db: Connection, owner: str) -> None:
     """Give back all claims of an owner, and take away those that have run out."""
     db.execute(delete(claims).where(or_(claims.c.owner == owner, claims.c.until < _NOW)))
+
+
+def take_time(db: Connection, name: str, seconds: float) -> float:
+    """Take the next `seconds` of the time line of that name; gives how many seconds from now they begin."""
+    free_at = func.greatest(paces.c.free_at, _NOW) + seconds
+    statement = insert(paces).values(name=name, free_at=_NOW + seconds)
+    statement = statement.on_conflict_do_update(index_elements=["name"], set_={"free_at": free_at})
+    begins = db.execute(statement.returning(paces.c.free_at - seconds - _NOW)).scalar_one()
+    return max(float(begins), 0.0)

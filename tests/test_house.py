@@ -118,6 +118,11 @@ FREE = {
     "publish.terms",
     "validation.labels.columns",
     "sample.labels.columns",
+    "problems.only",
+    "problems.without",
+    "validation.problems.only",
+    "validation.problems.without",
+    "teacher.recorded.columns.verdicts",
 }  # whose keys are the user's own
 
 

@@ -170,13 +170,12 @@ async def _ask_all(
     if orphaned is not None:
         _stop_when_orphaned(stop, orphaned)
     keys = {one.label: _api_key(run, one) for one in asked}
-    lane = lanes(asked, keys)
     with (
         open_ledger(run.ledger, run=run.id, owner=owner(run)) as ledger,
         budget_of(run, ledger, stop) as budget,
         TraceWriter(run) as table,
         with_spans(table, run.id, asked) as trace,
-        Progress(title, number, note := _note(run, lane, budget)) as progress,
+        Progress(title, number, note := _note(run, lane := lanes(asked, keys, ledger), budget)) as progress,
     ):
         ledger.hold_ballast()
         session = Session(run, keys, ledger, budget, lane, trace, note, progress, stop)

@@ -27,7 +27,7 @@ from pipelines.commonsense.records import RECALLS, SPLITS
 from pipelines.commonsense.rounds import Counts
 from pipelines.commonsense.seen import Seen
 from pipelines.commonsense.texts import key_text, key_triple, plain
-from pipelines.tables import ROW_GROUP
+from pipelines.tables import ROWS_AT_ONCE
 
 Keyed = tuple[str, str, str, float | None]
 """Head, relation, tail and probability of one triple."""
@@ -125,7 +125,7 @@ def _candidates(run: GraphRun) -> Iterator[tuple[bool, Keyed]]:
 def _rows(path: Path, *columns: str) -> Iterator[Any]:
     """Some columns of a table, a row group in memory at a time."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROW_GROUP, columns=list(columns)):
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(columns)):
             yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
 
 

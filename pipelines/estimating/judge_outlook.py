@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.critic_parts import Judge
-from pipelines.rationales.asks import ask_for, recordings_of
+from pipelines.rationales.asks import ask_for
 from pipelines.rationales.preparing import Run
+from pipelines.rationales.recorded import recordings_of
 from pipelines.rationales.records import Problem
 from pipelines.rationales.second_opinion import ask_about, structure_for
 from teachers.ledgers import open_ledger

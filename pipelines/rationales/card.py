@@ -26,6 +26,7 @@ JUDGES = {
     "math": "The reply's final answer is compared with the gold answer, as numbers and as formulas (Math-Verify).",
     "choice": "The option that the reply names is compared with the gold one.",
     "model": "A judge model's opinion alone decides.",
+    "recorded": "The verdicts that were recorded with the replies decide.",
     "vote": "There is no gold answer: the majority's final answer is taken for right (self-consistency), so "
     "*right* below means *in agreement with the majority*.",
 }
@@ -119,7 +120,16 @@ def escaped(value: object) -> object:
 def pairing_in_words(pairs: Pairs) -> str:
     """The recipe's pairing policy as a sentence."""
     number = "one pair" if pairs.per_problem == 1 else f"{pairs.per_problem} pairs"
-    return f"At most {number} of one problem: {_POLICIES[pairs.policy]}; {_SIDES[pairs.teachers]}."
+    return f"At most {number} of one problem: {_POLICIES[pairs.policy]}; {_SIDES[pairs.teachers]}.{_limits(pairs)}"
+
+
+def _limits(pairs: Pairs) -> str:
+    limits = pairs.max_tokens
+    if limits is None:
+        return ""
+    parts = {"prompt": limits.prompt, "side": limits.completion}
+    told = " or ".join(f"a {name} above {most:,}" for name, most in parts.items() if most is not None)
+    return f" A pair with {told} tokens of {limits.tokenizer} is dropped."
 
 
 def opinion_in_words(manifest: Mapping[str, Any], recipe: Rationales) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.rationales.distinct_replies import Count, DistinctReplies, ReplyCleaner, reply_chain
-from pipelines.rationales.judging import groups_of, kept_text
+from pipelines.rationales.judges import kept_text
+from pipelines.rationales.judging import groups_of
 from pipelines.rationales.pairing import Match, pair
 from pipelines.rationales.preparing import Run
 from pipelines.rationales.records import (
@@ -22,6 +23,7 @@ from pipelines.rationales.records import (
     SftRow,
     VerdictRow,
 )
+from pipelines.rationales.token_limits import TokenLimits
 from pipelines.rationales.verdict_tables import LABEL
 from pipelines.tables import TableWriter, read_table
 
@@ -53,7 +55,7 @@ class Curated:
 def curate(run: Run) -> Curated:
     """Write ``sft/train.parquet``, ``pairs/train.parquet`` and ``rejected.parquet``."""
     chain, pairs = reply_chain(run), Count()
-    cleaner, distinct = ReplyCleaner(run, chain), DistinctReplies(run, chain)
+    cleaner, distinct, limits = ReplyCleaner(run, chain), DistinctReplies(run, chain), TokenLimits(run)
     paired = crossed = 0
     with (
         TableWriter(run.table("sft/train"), SftRow) as sft_table,
@@ -71,11 +73,12 @@ def curate(run: Run) -> Curated:
             for record in [*dropped, *alike]:
                 rejected.write(record)
             matches = pair(judged, run.recipe.pairs)
-            paired += bool(matches)
-            for match in matches:
+            fitting = [match for match in matches if _fits(run, limits, problem, match)]
+            paired += bool(fitting)
+            for match in fitting:
                 pair_table.write(_pair_row(run, problem, match))
                 crossed += match[0].generation.teacher != match[1].generation.teacher
-            for record in _unpaired(judged, matches, pairs):
+            for record in _unpaired(judged, matches, fitting, pairs):
                 rejected.write(record)
     shutil.rmtree(run.folder / ".rejected")
     return Curated(
@@ -91,8 +94,7 @@ def curate(run: Run) -> Curated:
 
 
 def _judged(run: Run) -> Iterator[tuple[Problem, list[Judged]]]:
-    rows = read_table(run.table("verdicts"), VerdictRow)
-    labels = (row for row in rows if row.critic == LABEL)
+    labels = read_table(run.table("verdicts"), VerdictRow, critic=LABEL)
     for problem, generations in groups_of(run):
         yield problem, [_decided(run, generation, next(labels)) for generation in generations]
 
@@ -103,8 +105,14 @@ def _decided(run: Run, generation: Generation, label: VerdictRow) -> Judged:
     return Judged(generation, text, label.outcome, label.reason, label.answer)
 
 
-def _unpaired(judged: Sequence[Judged], matches: Sequence[Match], count: Count) -> Iterator[Rejected]:
-    used = {wrong.generation.id for _, wrong in matches}
+def _fits(run: Run, limits: TokenLimits, problem: Problem, match: Match) -> bool:
+    return limits.fit(run.student_messages(problem), [completion(reply.generation, reply.text) for reply in match])
+
+
+def _unpaired(
+    judged: Sequence[Judged], matches: Sequence[Match], fitting: Sequence[Match], count: Count
+) -> Iterator[Rejected]:
+    used, matched = ({wrong.generation.id for _, wrong in some} for some in (fitting, matches))
     reason = "beyond_per_problem" if matches else _reason_unpaired(judged)
     for reply in judged:
         if reply.outcome != "fail":
@@ -113,8 +121,9 @@ def _unpaired(judged: Sequence[Judged], matches: Sequence[Match], count: Count) 
         if reply.generation.id in used:
             count.kept += 1
             continue
-        count.rejected[reason] += 1
-        yield _rejection("pairs", reason, reply)
+        why = "beyond_max_tokens" if reply.generation.id in matched else reason
+        count.rejected[why] += 1
+        yield _rejection("pairs", why, reply)
 
 
 def _reason_unpaired(judged: Sequence[Judged]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.rationales.generations import MISSING
-from pipelines.rationales.judging import kept_text
+from pipelines.rationales.judges import kept_text
 from pipelines.rationales.preparing import Run
 from pipelines.rationales.records import Generation, Pair, Problem, VerdictRow
 from pipelines.rationales.verdict_tables import LABEL

@@ -1,26 +1,20 @@
 """What a run's tables show, as numbers: read for the dataset card and the report.
 
 Enters: the tables of a run folder. Leaves: counts of verdicts by teacher, how far replies agree, and how long they are.
-Texts are read a row group at a time and never held.
+Rows are read a row group at a time and only counted: memory grows with the number of different lengths, not of rows.
 """
-
-from __future__ import annotations  # arrays take no type argument before 3.12
 
 import itertools
 import math
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
-
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from typing import Any, Protocol
 
 from critics.self_consistency import vote
 from pipelines.rationales.generations import MISSING
-from pipelines.rationales.judging import kept_text
+from pipelines.rationales.judges import kept_text
 from pipelines.rationales.recipe import Rationales
 from pipelines.rationales.records import Generation, Pair
 from pipelines.rationales.verdict_tables import LABEL
@@ -79,7 +73,7 @@ def verdicts_by_teacher(run: Tables) -> dict[str, TeacherVerdicts]:
     found = {teacher.label: TeacherVerdicts() for teacher in run.recipe.teacher}
     generations = read_columns(run.table("generations"), ["teacher", "outcome"])
     labels = _labels(run, "outcome", "reason")
-    for teacher, asked, (outcome, reason) in zip(generations["teacher"], generations["outcome"], labels, strict=True):
+    for (teacher, asked), (outcome, reason) in zip(generations, labels, strict=True):
         word = _word(asked, outcome)
         found[teacher].outcomes[word] += 1
         found[teacher].reasons[word, asked if word == "no_reply" else reason] += 1
@@ -90,12 +84,9 @@ def _word(asked: str, outcome: str) -> str:
     return "no_reply" if asked in MISSING else _WORDS[outcome]
 
 
-def _labels(run: Tables, *names: str) -> Iterator[tuple[str, ...]]:
+def _labels(run: Tables, *names: str) -> Iterator[tuple[Any, ...]]:
     """Columns of the decisions, one row a generation and in their order."""
-    table = pq.read_table(run.table("verdicts"), columns=list(names), filters=pc.field("critic") == LABEL)
-    columns = [table.column(name) for name in names]
-    for start in range(0, len(table), 10_000):
-        yield from zip(*(column.slice(start, 10_000).to_pylist() for column in columns), strict=True)
+    return read_columns(run.table("verdicts"), names, critic=LABEL)
 
 
 @dataclass(slots=True)
@@ -103,36 +94,35 @@ class Agreement:
     """How far the replies to one problem agree on an answer.
 
     Attributes:
-        shares: The part of a problem's votes that its majority holds, by what the majority's answer is: ``right``,
-            ``wrong`` or ``unjudged``.
+        shares: How many problems' majority holds which part of the votes, by what the majority's answer is:
+            ``right``, ``wrong`` or ``unjudged``.
         undecided: Problems without a majority, by reason.
     """
 
-    shares: dict[str, array[float]]
+    shares: dict[str, Counter[float]]
     undecided: Counter[str] = field(default_factory=Counter)
 
     @property
     def voted(self) -> int:
         """Problems with a majority."""
-        return sum(len(shares) for shares in self.shares.values())
+        return sum(shares.total() for shares in self.shares.values())
 
 
 def agreement(run: Tables) -> Agreement:
     """Every problem's vote over the final answers of all its replies, each counted once, whoever wrote it."""
-    found = Agreement({word: array("d") for word in OUTCOMES[:3]})
-    problem_ids = read_columns(run.table("generations"), ["problem_id"])["problem_id"]
-    rows = zip(problem_ids, _labels(run, "outcome", "answer"), strict=True)
+    found = Agreement({word: Counter() for word in OUTCOMES[:3]})
+    rows = _labels(run, "problem_id", "outcome", "answer")
     for _, group in itertools.groupby(rows, key=lambda row: row[0]):
-        labels = [label for _, label in group]
+        labels = [(outcome, answer) for _, outcome, answer in group]
         outcome = vote([answer for _, answer in labels], min_votes=run.recipe.critic.min_votes)
         if outcome.winner is None:
             found.undecided[outcome.reason] += 1
         else:
-            found.shares[_standing(outcome.winner, labels)].append(outcome.share)
+            found.shares[_standing(outcome.winner, labels)][outcome.share] += 1
     return found
 
 
-def _standing(winner: str, labels: Iterable[tuple[str, ...]]) -> str:
+def _standing(winner: str, labels: Iterable[tuple[str, str | None]]) -> str:
     """What the winner was judged, by those of its replies that were decided."""
     decided = Counter(outcome for outcome, answer in labels if answer == winner and outcome != "unjudged")
     return _WORDS[decided.most_common(1)[0][0]] if decided else "unjudged"
@@ -140,35 +130,48 @@ def _standing(winner: str, labels: Iterable[tuple[str, ...]]) -> str:
 
 @dataclass(slots=True)
 class Lengths:
-    """Characters of the texts as a student sees them, reasoning included.
+    """How many texts have how many characters, as a student sees them, reasoning included.
 
     Attributes:
         replies: By ``right``, ``wrong`` and ``unjudged``.
-        chosen: Of every pair, in order.
+        chosen: Of pairs.
         rejected: Of the same pairs.
+        longer: Of every pair, chosen less rejected.
     """
 
-    replies: dict[str, array[int]]
-    chosen: array[int]
-    rejected: array[int]
+    replies: dict[str, Counter[int]] = field(default_factory=lambda: {word: Counter() for word in OUTCOMES[:3]})
+    chosen: Counter[int] = field(default_factory=Counter)
+    rejected: Counter[int] = field(default_factory=Counter)
+    longer: Counter[int] = field(default_factory=Counter)
 
 
 def lengths(run: Tables) -> Lengths:
     """How long replies and the two sides of pairs are."""
-    found = Lengths({word: array("q") for word in OUTCOMES[:3]}, array("q"), array("q"))
+    found = Lengths()
     generations = read_table(run.table("generations"), Generation)
     for generation, (outcome,) in zip(generations, _labels(run, "outcome"), strict=True):
         word = _word(generation.outcome, outcome)
         if word != "no_reply":
             text, _ = kept_text(run.recipe.critic.cut, generation)
-            found.replies[word].append(len(generation.reasoning) + len(text))
+            found.replies[word][len(generation.reasoning) + len(text)] += 1
     for pair in read_table(run.table("pairs/train"), Pair):
-        found.chosen.append(len(pair.chosen[0]["content"]))
-        found.rejected.append(len(pair.rejected[0]["content"]))
+        chosen, rejected = (len(side[0]["content"]) for side in (pair.chosen, pair.rejected))
+        found.chosen[chosen] += 1
+        found.rejected[rejected] += 1
+        found.longer[chosen - rejected] += 1
     return found
+
+
+def quantile(found: Counter[int], part: float) -> int:
+    """The value that `part` of all counted ones, of which there is one at least, are not above."""
+    left = round(part * (found.total() - 1))
+    for value in sorted(found):
+        left -= found[value]
+        if left < 0:
+            return value
+    raise AssertionError("part is above 1")
 
 
 def rejections(run: Tables) -> Counter[tuple[str, str]]:
     """What was dropped, by stage and reason."""
-    columns = read_columns(run.table("rejected"), ["stage", "reason"])
-    return Counter(zip(columns["stage"], columns["reason"], strict=True))
+    return Counter(read_columns(run.table("rejected"), ["stage", "reason"]))

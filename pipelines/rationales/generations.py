@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.asking.spending import Usage
-from pipelines.rationales.asks import ask_for, recordings_of
+from pipelines.rationales.asks import ask_for
 from pipelines.rationales.preparing import Run
-from pipelines.rationales.records import Funnel, Generation, Problem, Rejected
+from pipelines.rationales.recorded import RecordedReplies, Recording, recordings_of
+from pipelines.rationales.records import Funnel, Generation, Problem, Rejected, VerdictRow
 from pipelines.rationales.rounds import as_wanted
 from pipelines.recipes import Teacher
 from pipelines.tables import TableWriter, read_table
@@ -17,6 +18,15 @@ from teachers.records import Ask, Reply
 
 MISSING = ("provider_error", "timeout", "not_recorded")
 """Outcomes of generations that have no text."""
+
+RECORDED_VERDICTS = ".recorded/verdicts"
+"""The table of what verifiers said that are recorded with the replies, in the order of the generations."""
+
+_SAID: dict[bool | None, tuple[str, str]] = {
+    True: ("pass", "recorded_right"),
+    False: ("fail", "recorded_wrong"),
+    None: ("unjudged", "recorded_undecided"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +56,25 @@ def read_generations(run: Run) -> Taught:
     with (
         open_ledger(run.ledger, must_exist=True) as ledger,
         TableWriter(run.table("generations"), Generation) as table,
+        TableWriter(run.table(RECORDED_VERDICTS), VerdictRow) as told,
         TableWriter(run.table(".rejected/generations"), Rejected) as rejected,
     ):
-        for problem in read_table(run.table("problems"), Problem):
-            for teacher in recipe.teacher:
-                ask = ask_for(run, teacher, recordings[teacher.label], problem)
-                if ask is not None and teacher.recorded is None:
-                    usage[teacher.label] += Usage.of(ledger.rows(digest=ask.digest), run.tariffs[teacher.label])
-                    ask = as_wanted(run, teacher, problem, ask, ledger)
-                for generation in _generations(problem, teacher, ask, ledger):
-                    outcomes[generation.outcome] += 1
-                    table.write(generation)
-                    if generation.model:
-                        models[teacher.label].add(generation.model)
-                    if generation.outcome in MISSING:
-                        rejected.write(_rejection(generation))
+        problems = read_table(run.table("problems"), Problem)
+        for problem, teacher in ((problem, teacher) for problem in problems for teacher in recipe.teacher):
+            recorded = recordings[teacher.label]
+            ask = ask_for(run, teacher, recorded, problem)
+            if ask is not None and teacher.recorded is None:
+                usage[teacher.label] += Usage.of(ledger.rows(digest=ask.digest), run.tariffs[teacher.label])
+                ask = as_wanted(run, teacher, problem, ask, ledger)
+            for generation in _generations(problem, teacher, ask, recorded, ledger):
+                outcomes[generation.outcome] += 1
+                table.write(generation)
+                if generation.model:
+                    models[teacher.label].add(generation.model)
+                if generation.outcome in MISSING:
+                    rejected.write(_rejection(generation))
+            for verdict in _recorded_verdicts(problem, teacher, recorded):
+                told.write(verdict)
     return Taught(
         _funnel(outcomes),
         usage,
@@ -68,18 +82,41 @@ def read_generations(run: Run) -> Taught:
     )
 
 
-def _generations(problem: Problem, teacher: Teacher, ask: Ask | None, ledger: LedgerLike) -> Iterator[Generation]:
-    if ask is None:
-        missing = Reply(b"", 0, "provider_error", error="nothing is recorded for this problem")
-        yield _generation(problem, teacher, missing, outcome="not_recorded")
-        return
-    for reply in ledger.replies(ask.digest, ask.samples):
+def _generations(
+    problem: Problem, teacher: Teacher, ask: Ask | None, recorded: RecordedReplies | None, ledger: LedgerLike
+) -> Iterator[Generation]:
+    for reply in ledger.replies(ask.digest, ask.samples) if ask is not None else []:
         yield _generation(problem, teacher, reply, outcome=reply.outcome)
+    if recorded is not None:
+        held = ask.samples if ask is not None else 0
+        for sample, fault in enumerate(_faults(recorded.of(problem), held), held):
+            missing = Reply(b"", sample, "provider_error", error=fault)
+            yield _generation(problem, teacher, missing, outcome="not_recorded")
+
+
+def _faults(recording: Recording | None, held: int) -> tuple[str, ...]:
+    faults = recording.faults if recording is not None else ()
+    return faults if faults or held else ("nothing is recorded for this problem",)
+
+
+def _recorded_verdicts(problem: Problem, teacher: Teacher, recorded: RecordedReplies | None) -> Iterator[VerdictRow]:
+    """What the recipe's verifiers have said of each recorded reply."""
+    recording = recorded.of(problem) if recorded is not None else None
+    if recording is None or teacher.recorded is None or not teacher.recorded.columns.verdicts:
+        return
+    for sample, verdicts in enumerate(recording.verdicts[: teacher.samples]):
+        for critic, right in zip(teacher.recorded.columns.verdicts, verdicts, strict=True):
+            outcome, reason = _SAID[right]
+            yield VerdictRow(_id(problem, teacher, sample), problem.id, critic, outcome, reason, None)
+
+
+def _id(problem: Problem, teacher: Teacher, sample: int) -> str:
+    return f"{problem.id}/{teacher.label}/{sample}"
 
 
 def _generation(problem: Problem, teacher: Teacher, reply: Reply, *, outcome: str) -> Generation:
     return Generation(
-        id=f"{problem.id}/{teacher.label}/{reply.sample}",
+        id=_id(problem, teacher, reply.sample),
         problem_id=problem.id,
         teacher=teacher.label,
         model=reply.model,

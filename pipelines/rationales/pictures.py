@@ -1,13 +1,13 @@
 """The report's pictures. Enters: numbers from `findings`. Leaves: SVG text, as `drawing` makes it."""
 
-from __future__ import annotations  # arrays take no type argument before 3.12
+from __future__ import annotations  # for what is only imported to check types
 
-from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.drawing import FILL, INK, ON, as_svg, drawing, figure_of, headed, percent
-from pipelines.rationales.findings import OUTCOMES, Agreement, Lengths, TeacherVerdicts
+from pipelines.rationales.findings import OUTCOMES, Agreement, Lengths, TeacherVerdicts, quantile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,8 @@ def _agreement(agreed: Agreement) -> Figure:
     figure, (axes,) = figure_of(3.2)
     drawn = {word: shares for word, shares in agreed.shares.items() if shares}
     axes.hist(
-        list(drawn.values()),
+        [list(shares) for shares in drawn.values()],
+        weights=[list(shares.values()) for shares in drawn.values()],
         bins=[tenth / 10 + 1e-9 for tenth in range(-1, 11)][1:],
         stacked=True,
         color=[FILL[word] for word in drawn],
@@ -118,16 +119,18 @@ def _lengths(measured: Lengths) -> Figure:
     return figure
 
 
-def _distributions(axes: Axes, lengths: Mapping[str, tuple[str, array[int]]], title: str) -> None:
+def _distributions(axes: Axes, lengths: Mapping[str, tuple[str, Counter[int]]], title: str) -> None:
     """Step histograms over bins of equal ratio; the outermost bins take in the hundredth beyond each end."""
-    ranked = sorted(length for _, found in lengths.values() for length in found)
-    low, high = (max(1, ranked[round(part * (len(ranked) - 1))]) for part in (0.01, 0.99))
+    together = sum((found for _, found in lengths.values()), Counter[int]())
+    low, high = (max(1, quantile(together, part)) for part in (0.01, 0.99))
     high = max(high, low + 1)
     bins = [low * (high / low) ** (step / _BINS) for step in range(_BINS + 1)]
     for name, (word, found) in lengths.items():
-        values, weight = [min(max(length, low), high) for length in found], 1 / len(found)
+        values, texts = [min(max(length, low), high) for length in found], found.total()
         style: dict[str, Any] = {"color": FILL[word], "linestyle": _STYLES[word], "linewidth": 2.2}
-        axes.hist(values, bins=bins, weights=[weight] * len(found), histtype="step", label=name, **style)
+        axes.hist(
+            values, bins=bins, weights=[count / texts for count in found.values()], histtype="step", label=name, **style
+        )
     ticks = _ticks(low, high)
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])

@@ -1,5 +1,6 @@
 """What a run of the ``rationales`` flow is made of, and all that can be checked of it before anything is asked."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -89,7 +90,7 @@ def prepare(recipe: Rationales, recipe_path: Path, out: Path) -> Run:
     rubric = _rubric(recipe.judge) if recipe.judge else None
     inputs = _fingerprints(recipe, recipe_path.parent)
     run_id = identity(
-        recipe.model_dump(mode="json", exclude={"ledger", "budget", "drift", "publish"}),
+        recipe.model_dump(mode="json", exclude={"ledger", "budget", "drift", "publish", "runner"}),
         [prompt.sha256, student_prompt.sha256, *_judge_prompts(rubric)],
         dict(inputs),
     )
@@ -141,9 +142,17 @@ def _fingerprints(recipe: Rationales, folder: Path) -> dict[str, str]:
         recorded = recorded_source(teacher, index, folder)
         if recorded is not None:
             prints |= {f"{teacher.label}: {name}": value for name, value in recorded.fingerprints().items()}
+    if recipe.pairs.max_tokens is not None:
+        prints |= _tokenizer_prints(folder / recipe.pairs.max_tokens.tokenizer)
     for evaluation in evaluation_sources(recipe, folder):
         prints |= {f"evaluation: {name}": value for name, value in evaluation.fingerprints().items()}
     return prints
+
+
+def _tokenizer_prints(folder: Path) -> dict[str, str]:
+    """SHA-256 of what decides a tokenizer's counts; nothing for one from the Hub."""
+    files = (folder / name for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"))
+    return {f"tokenizer: {path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.exists()}
 
 
 def recorded_source(teacher: Teacher, index: int, folder: Path) -> Source | None:

@@ -23,42 +23,59 @@ def source_of(problems: Problems, folder: Path) -> Source | None:
 def read_problems(problems: Problems, source: Source | None, *, needs_answer: bool) -> Iterator[Problem | Rejected]:
     """Every row of the source as a problem, or as what was wrong with it.
 
-    A row is rejected when its question is empty, when it has no gold answer though the critic needs one, or when the
-    same question with the same answer and choices came before.
+    A row is rejected when the recipe does not want it, when its question is empty, when it has no gold answer though
+    the critic needs one, or when the same question with the same answer and choices came before. What came before is
+    known by hashes, and by the ids that the source gives: some 250 bytes a row.
 
     Raises:
         UserError: A column is missing or of the wrong type, or two rows have one id.
     """
     seen_ids: set[str] = set()
     seen_content: set[bytes] = set()
-    for row, (where, candidate) in enumerate(_candidates(problems, source)):
+    for row, (where, candidate, unwanted) in enumerate(_candidates(problems, source)):
         if problems.limit is not None and row >= problems.limit:
             return
         content = _content(candidate)
         problem = Problem(
             candidate.id or content.hex()[:12], row, candidate.question, candidate.answer, candidate.choices
         )
-        if problems.columns.id is not None and problem.id in seen_ids:
-            raise UserError(where, "problems.columns.id", f"the id {problem.id!r} came before: make ids unique")
-        reason = _reason_to_reject(problem, content in seen_content, needs_answer)
-        seen_ids.add(problem.id)
-        seen_content.add(content)
+        if problems.columns.id is not None:
+            if problem.id in seen_ids:
+                raise UserError(where, "problems.columns.id", f"the id {problem.id!r} came before: make ids unique")
+            seen_ids.add(problem.id)
+        reason = unwanted or _reason_to_reject(problem, content in seen_content, needs_answer)
+        if unwanted is None:
+            seen_content.add(content)
         yield problem if reason is None else Rejected("problems", reason, problem.id, None, where)
 
 
-def _candidates(problems: Problems, source: Source | None) -> Iterator[tuple[str, Problem]]:
+def _candidates(problems: Problems, source: Source | None) -> Iterator[tuple[str, Problem, str | None]]:
+    """Every row: where it stands, what it says, and why it is not wanted, if it is not."""
     if source is None:
         for index in range(problems.count):
             made = word_problem(problems.seed, index)
-            yield f"word problem {index}", Problem("", index, made.question, made.answer, [])
+            yield f"word problem {index}", Problem("", index, made.question, made.answer, []), None
         return
-    for row, (where, values) in enumerate(source.rows()):
-        yield where, _problem(values, problems.columns, where, row)
+    columns = problems.columns
+    named = [columns.id, columns.question, columns.answer, columns.choices, *problems.only, *problems.without]
+    for row, (where, values) in enumerate(source.rows([name for name in named if name])):
+        yield where, _problem(values, columns, where, row), _unwanted(values, problems, where)
+
+
+def _unwanted(values: Row, problems: Problems, where: str) -> str | None:
+    for wanted, key, conditions in ((True, "only", problems.only), (False, "without", problems.without)):
+        for name, listed in conditions.items():
+            value = str(column(values, name, where, f"problems.{key}")).strip().lower()
+            if (value in {one.lower() for one in listed}) != wanted:
+                return f"unwanted_{name}"
+    return None
 
 
 def _problem(values: Row, columns: Columns, where: str, row: int) -> Problem:
     key = "problems.columns"
     question = column(values, columns.question, where, f"{key}.question")
+    if question is None:
+        question = ""
     if not isinstance(question, str):
         raise UserError(where, f"{key}.question", f"column {columns.question!r} must hold text, not {question!r:.40}")
     problem = Problem(

@@ -9,12 +9,27 @@ from pipelines.drift.recipe import Drift
 from pipelines.endpoints import Strict
 from pipelines.rationales.filter_recipes import EvaluationSet, Filters, Privacy
 from pipelines.recipes import DatasetRecipe, Problems, Teacher
+from pipelines.spreading import Runner
 
 
 class Sft(Strict):
     """Which right replies become SFT rows: the first so many of a problem, equal texts once; ``null`` for all."""
 
     per_problem: int | None = Field(default=None, gt=0)
+
+
+class MaxTokens(Strict):
+    """How long the parts of a pair may be, in tokens of a student; a pair with a longer one is dropped.
+
+    Attributes:
+        tokenizer: A folder, or a model's name on the Hub.
+        prompt: Of the prompt, in the tokenizer's chat template.
+        completion: Of either side, templated alone: REDI's count, which takes in a template's default system text.
+    """
+
+    tokenizer: str
+    prompt: int | None = Field(default=None, gt=0)
+    completion: int | None = Field(default=None, gt=0)
 
 
 class Pairs(Strict):
@@ -26,11 +41,13 @@ class Pairs(Strict):
         per_problem: At most so many pairs of one problem.
         teachers: A student can learn who wrote which side, so ``prefer_same`` pairs two teachers only where no teacher
             has both a right and a wrong reply; ``same`` never does; ``any`` does not look.
+        max_tokens: By default of any length.
     """
 
     policy: Literal["first", "closest_length", "hardest_wrong", "all"] = "first"
     per_problem: int = Field(default=1, gt=0)
     teachers: Literal["prefer_same", "same", "any"] = "prefer_same"
+    max_tokens: MaxTokens | None = None
 
 
 class Rationales(DatasetRecipe):
@@ -42,6 +59,8 @@ class Rationales(DatasetRecipe):
         student_prompt: What the datasets' ``prompt`` column is rendered from; by default the same.
         evaluation_sets: What must not be trained on.
         drift: What is asked to see whether teachers change; no part of what comes out of a run.
+        runner: Who works on shards of the stages that take time (see `pipelines.spreading`): this process, or a Ray
+            cluster. It changes nothing about what comes out.
     """
 
     flow: Literal["rationales"]
@@ -57,6 +76,7 @@ class Rationales(DatasetRecipe):
     filters: Filters = Filters()
     privacy: Privacy = Privacy()
     drift: Drift | None = None
+    runner: Runner = "threads"
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +97,18 @@ class Rationales(DatasetRecipe):
             raise ValueError("critic.judge: model leaves replies to a judge: add the section judge")
         if self.drift and not self.probed:
             raise ValueError("drift asks teachers, and none of these is asked online: leave it out")
+        self._check_recorded_verdicts()
         return self
+
+    def _check_recorded_verdicts(self) -> None:
+        told = [len(teacher.recorded.columns.verdicts) if teacher.recorded else 0 for teacher in self.teacher]
+        if self.critic.judge != "recorded":
+            if any(told):
+                raise ValueError("verdicts are recorded, but nobody looks at them: add critic.judge: recorded")
+        elif not all(told):
+            raise ValueError("critic.judge: recorded needs recorded.columns.verdicts of every teacher: name them")
+        elif "combine" in self.critic.model_fields_set and max(told) < 2 and self.critic.second is None:
+            raise ValueError("combine needs a second verifier: name another one, or leave combine out")
 
     @property
     def asked(self) -> list[Teacher | Judge]:

@@ -4,8 +4,8 @@ Enters: a run whose tables are all written, and its manifest. Leaves: the page. 
 from `pictures`, rows to look at from `examples`; the template escapes whatever is not a picture.
 """
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pipelines.rationales.findings import (
     TeacherVerdicts,
     agreement,
     lengths,
+    quantile,
     rejections,
     verdicts_by_teacher,
     wilson,
@@ -62,6 +63,8 @@ _MEANINGS = {
     "no_absolute_majority": "outside the leading answer, which holds half of the votes or less",
     "tie": "two answers have the most votes",
     "too_few": "fewer answers than a vote needs",
+    "recorded_undecided": "a recorded verifier said nothing of it",
+    "beyond_max_tokens": "its pair has a part that is too long",
     "left_to_the_judge": "no critic but the judge decides",
     "verifiers_disagree": "one critic calls it right, another one or the judge wrong",
     "judge_ambiguous": "the judge cannot tell",
@@ -156,7 +159,7 @@ def _reasons(verdicts: Mapping[str, TeacherVerdicts]) -> list[tuple[str, str, li
 
 def _majority(agreed: Agreement) -> tuple[float, float, float] | None:
     """How often the majority's answer is right, where it is known."""
-    right, wrong = len(agreed.shares["right"]), len(agreed.shares["wrong"])
+    right, wrong = agreed.shares["right"].total(), agreed.shares["wrong"].total()
     return wilson(right, right + wrong) if right + wrong else None
 
 
@@ -165,18 +168,17 @@ def _length_rows(measured: Lengths) -> list[_LengthRow]:
     return [_length_row(name, found) for name, found in named.items() if found]
 
 
-def _length_row(name: str, found: Sequence[int]) -> _LengthRow:
-    ranked = sorted(found)
-    low, median, high = (ranked[round(part * (len(ranked) - 1))] for part in (0.1, 0.5, 0.9))
-    return _LengthRow(name, len(ranked), low, median, high)
+def _length_row(name: str, found: Counter[int]) -> _LengthRow:
+    low, median, high = (quantile(found, part) for part in (0.1, 0.5, 0.9))
+    return _LengthRow(name, found.total(), low, median, high)
 
 
 def _longer(measured: Lengths) -> tuple[float, int] | None:
     """In what part of the pairs the chosen side is longer, and the median of chosen less rejected."""
-    if not measured.chosen:
+    if not measured.longer:
         return None
-    differences = [chosen - rejected for chosen, rejected in zip(measured.chosen, measured.rejected, strict=True)]
-    return sum(difference > 0 for difference in differences) / len(differences), round(statistics.median(differences))
+    longer = sum(pairs for difference, pairs in measured.longer.items() if difference > 0)
+    return longer / measured.longer.total(), quantile(measured.longer, 0.5)
 
 
 def _costs(

@@ -22,7 +22,8 @@ from pipelines.asking.session import Asked, Session, ask
 from pipelines.asking.spending import Usage
 from pipelines.critic_parts import Judge
 from pipelines.endpoints import LITELLM
-from pipelines.rationales.judging import groups_of, kept_text
+from pipelines.rationales.judges import kept_text
+from pipelines.rationales.judging import groups_of
 from pipelines.rationales.preparing import Run
 from pipelines.rationales.records import Funnel, Generation, Problem, VerdictRow
 from pipelines.rationales.verdict_tables import VerdictTables, is_blamed

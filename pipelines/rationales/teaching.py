@@ -5,9 +5,11 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from pipelines.asking.session import Asked, Session, ask, policy_of
-from pipelines.rationales.asks import asks_for, recordings_of
+from pipelines.rationales.asking_shards import ask_everywhere, can_spread
+from pipelines.rationales.asks import asks_for
 from pipelines.rationales.batching import ask_in_batches
 from pipelines.rationales.preparing import Run
+from pipelines.rationales.recorded import recordings_of
 from pipelines.rationales.records import Problem
 from pipelines.rationales.rounds import asks_of_round, levels
 from pipelines.recipes import Teacher
@@ -15,6 +17,7 @@ from pipelines.serving.hosting import up
 from pipelines.serving.models import model_folder
 from pipelines.tables import count_rows, read_table
 from teachers.asking import Transport
+from teachers.recorded import Recordings
 from teachers.records import Ask
 from teachers.tally import Tally
 from teachers.tiny import TinyTeacher
@@ -24,6 +27,8 @@ Problems = Callable[[], Iterable[Problem]]
 
 def ask_teachers(run: Run) -> Asked:
     """Fill the ledger with what teachers say; raises as `asking_session.ask` does."""
+    if can_spread(run):
+        return ask_everywhere(run)
     table = run.table("problems")
     return fill(run, lambda: read_table(table, Problem), count_rows(table))
 
@@ -66,10 +71,11 @@ async def _ask_teacher(run: Run, index: int, teacher: Teacher, problems: Problem
         return await ask_in_batches(
             run, teacher, key, policy_of(teacher), session.ledger, session.stop, show, meter, asks
         )
-    async with _transport(run, session, index, teacher) as transport:
+    recorded = recordings_of(run, teacher, index) if teacher.recorded is not None else None
+    async with _transport(run, session, teacher) as transport:
         collector = session.collector(teacher, transport)
         if teacher.stop_early is None:
-            return await collector.run(asks_for(run, teacher, transport, problems()))
+            return await collector.run(asks_for(run, teacher, recorded, problems()))
         for level in levels(teacher):
             if not session.stop.is_set():
                 more = asks_of_round(run, teacher, problems(), session.ledger, level, collector.tally)
@@ -77,9 +83,9 @@ async def _ask_teacher(run: Run, index: int, teacher: Teacher, problems: Problem
         return collector.tally
 
 
-def _transport(run: Run, session: Session, index: int, teacher: Teacher) -> AbstractAsyncContextManager[Transport]:
+def _transport(run: Run, session: Session, teacher: Teacher) -> AbstractAsyncContextManager[Transport]:
     if teacher.recorded is not None:
-        return recordings_of(run, teacher, index)
+        return Recordings(teacher.label)
     if teacher.serve is not None and teacher.in_process:
         return TinyTeacher(model_folder(teacher, run.recipe_path.parent))
     return session.transport(teacher)

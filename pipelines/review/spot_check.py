@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from critics.labels import PLAUSIBILITY, CheckRow, Label, Labels, Sample, summarise
 from critics.sampling import draw, needed
 from pipelines.errors import UserError
-from pipelines.tables import ROW_GROUP, TableWriter, count_rows, write_text
+from pipelines.tables import ROWS_AT_ONCE, TableWriter, count_rows, write_text
 
 STORE = Path("audit/labels.sqlite")
 LABELS = Path("audit/labels.parquet")
@@ -55,7 +55,7 @@ def draw_sample(run: Path, table: str, bound: float, seed: int) -> Sample:
 def _rows(path: Path, places: Sequence[int]) -> list[dict[str, Any]]:
     wanted, found, start = set(places), {}, 0
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROW_GROUP):
+        for batch in file.iter_batches(ROWS_AT_ONCE):
             inside = [place for place in wanted if start <= place < start + batch.num_rows]
             found.update({place: batch.slice(place - start, 1).to_pylist()[0] for place in inside})
             start += batch.num_rows

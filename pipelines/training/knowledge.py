@@ -23,7 +23,7 @@ import yaml
 from critics.choice import choice_of
 from pipelines.errors import UserError
 from pipelines.rationales.curating import completion
-from pipelines.rationales.judging import kept_text
+from pipelines.rationales.judges import kept_text
 from pipelines.rationales.records import Funnel, Generation, Pair, Problem, Rejected, SftRow, VerdictRow
 from pipelines.rationales.verdict_tables import LABEL
 from pipelines.tables import TableWriter, read_table

@@ -42,7 +42,7 @@ def change(recipe: Path, **keys: object) -> Path:
         ("sampels=4", "recipe.yaml: sampels: is no key of a recipe"),
         ("teacher.sampels=4", "teacher.0.sampels: is no key of a recipe; did you mean 'samples'?"),
         ("teacher.samples=none", "teacher.0.samples: Input should be a valid integer"),
-        ("critic.judge=maths", "critic.judge: Input should be 'math', 'choice', 'vote' or 'model'"),
+        ("critic.judge=maths", "critic.judge: Input should be 'math', 'choice', 'vote', 'model' or 'recorded'"),
         ("critic.judge=model", "critic.judge: model leaves replies to a judge: add the section judge"),
         ("judge.model=tiny", "judge: the embedded teacher cannot judge"),
         ("judge={model: m, rubric: quality}", "judge: rubric: quality needs criteria"),

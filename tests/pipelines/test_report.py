@@ -122,7 +122,7 @@ def test_agreement_counts_majorities_ties_and_too_few(hostile: Made) -> None:
     found = agreement(hostile[0])
     # red 2 to blue 2; red 4 of 4; blue 3 of 4; red 1 to blue 1
     assert dict(found.undecided) == {"tie": 1, "too_few": 1}
-    assert {word: list(shares) for word, shares in found.shares.items()} == {
+    assert {word: list(shares.elements()) for word, shares in found.shares.items()} == {
         "right": [1.0],
         "wrong": [0.75],
         "unjudged": [],

@@ -1,6 +1,7 @@
 """Prompts: byte-exact, strict, and closed to what their variables hold."""
 
 import hashlib
+import pickle
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,10 @@ def test_a_broken_prompt_says_what_to_mend(tmp_path: Path, text: str, message: s
 def test_a_prompt_that_is_not_there_lists_those_that_are() -> None:
     with pytest.raises(PromptError, match=r"bare_question, .*, judge_answer, .*, solve_choice, solve_math"):
         load_prompt("nothing")
+
+
+def test_a_prompt_that_has_rendered_can_go_to_another_process(tmp_path: Path) -> None:
+    write(tmp_path, FRONT + "<!-- user -->\n{{ question }}")
+    prompt = load_prompt("mine.md", beside=tmp_path)
+    said = prompt.messages({"question": "why"})
+    assert pickle.loads(pickle.dumps(prompt)).messages({"question": "why"}) == said
