@@ -137,7 +137,7 @@ def keys(data: object, prefix: str = "") -> set[str]:
 
 
 AS_ABOVE = {  # keys that are documented elsewhere in the same document
-    "rationales": re.compile(r"teacher\.recorded\.(hub|config|split)"),
+    "rationales": re.compile(r"teacher\.recorded\.(hub|config|split)|drift\.problems\..+"),
     "evaluate": re.compile(
         r"(benchmarks\.(problems|critic|sampling)|sampling|budget)\..+|models\.(?!(benchmarks|curve|step)$).+"
     ),
