@@ -1,6 +1,5 @@
 """The Ray runner on a cluster of two workers: the same bytes as this process makes. Needs the extra `ray`."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -64,10 +63,14 @@ def test_the_same_bytes_and_nothing_bought_twice(
     assert len(keys) == 2 * len(set(keys)) == 2 * 40  # once for each ledger
 
 
-@pytest.mark.skipif(importlib.util.find_spec("prefect_ray") is not None, reason="Ray is installed")
 def test_without_the_extra_the_mend_is_named(
-    write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], serve: Callable[..., str]
+    write_recipe: Write,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    serve: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(sys.modules, "prefect_ray", None)  # as where it is not installed
     recipe = write_recipe(serve(), questions=2)
     assert main(["run", str(recipe), "--out", str(tmp_path / "out"), "--set", "runner=ray"]) == 2
     assert "runner: ray needs prefect-ray: pip install -e '.[ray]'" in capsys.readouterr().err
