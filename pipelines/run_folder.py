@@ -154,6 +154,17 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def heading(run: RunFolder) -> dict[str, Any]:
+    """The beginning of a manifest: which run it is, made by what."""
+    return {
+        "potstill": version(),
+        "flow": run.recipe.flow,
+        "name": run.recipe.name,
+        "run_id": run.id,
+        "recipe_sha256": hashlib.sha256((run.folder / "recipe.yaml").read_bytes()).hexdigest(),
+    }
+
+
 def version() -> str:
     """The program's version."""
     return importlib.metadata.version("potstill")

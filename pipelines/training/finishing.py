@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from pipelines.run_folder import MANIFEST, output_hashes, version
+from pipelines.run_folder import MANIFEST, heading, output_hashes
 from pipelines.tables import TableWriter, write_text
 from pipelines.training.preparing import TrainRun
 from pipelines.training.records import Metric, QcrdMetric, Score, Trained, TrainResults
@@ -81,11 +81,7 @@ def _ship(run: TrainRun, results: TrainResults) -> None:
 def _manifest(run: TrainRun, results: TrainResults) -> dict[str, Any]:
     recipe = run.recipe
     return {
-        "potstill": version(),
-        "flow": recipe.flow,
-        "name": recipe.name,
-        "run_id": run.id,
-        "recipe_sha256": hashlib.sha256((run.folder / "recipe.yaml").read_bytes()).hexdigest(),
+        **heading(run),
         "prompts": {"prompt": {"name": run.prompt.name, "sha256": run.prompt.sha256}} if run.prompt else {},
         "inputs": dict(run.inputs),
         "dataset": dict(run.lineage),
