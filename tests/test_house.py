@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipelines.cli import main
-from pipelines.recipe_files import MODELS, load_recipe
+from pipelines.recipe_files import MODELS, as_yaml, load_recipe
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("prompts", "teachers", "critics", "students", "pipelines")
@@ -171,8 +171,10 @@ def test_every_key_of_a_recipe_is_documented(flow: str) -> None:
 @pytest.mark.parametrize(
     "path", sorted([*ROOT.glob("recipes/*.yaml"), *ROOT.glob("bench/real/*.yaml")]), ids=lambda p: p.name
 )
-def test_every_shipped_recipe_loads(path: Path) -> None:
-    assert load_recipe(path).name
+def test_every_shipped_recipe_loads_and_is_the_same_once_a_run_has_written_it_out(path: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(path)
+    (tmp_path / "recipe.yaml").write_text(as_yaml(recipe))
+    assert load_recipe(tmp_path / "recipe.yaml") == recipe
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

@@ -148,7 +148,7 @@ class Evaluate(Recipe):
         ]
 
     def _as_asked(self, model: Model, benchmark: Benchmark) -> Teacher:
-        given = model.model_fields_set
-        sampling = model.sampling if "sampling" in given else benchmark.sampling or self.sampling
+        own = model.sampling != Sampling()  # a saved recipe writes out what was not given
+        sampling = model.sampling if own else benchmark.sampling or self.sampling
         samples = model.samples or (None if model.recorded else benchmark.samples or self.samples)
         return model.model_copy(update={"sampling": sampling, "samples": samples})

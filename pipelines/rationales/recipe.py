@@ -107,7 +107,7 @@ class Rationales(DatasetRecipe):
                 raise ValueError("verdicts are recorded, but nobody looks at them: add critic.judge: recorded")
         elif not all(told):
             raise ValueError("critic.judge: recorded needs recorded.columns.verdicts of every teacher: name them")
-        elif "combine" in self.critic.model_fields_set and max(told) < 2 and self.critic.second is None:
+        elif self.critic.combine != "both" and max(told) < 2 and self.critic.second is None:
             raise ValueError("combine needs a second verifier: name another one, or leave combine out")
 
     @property

@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import yaml
-
 from critics.choice import choice_of
 from pipelines.errors import UserError
 from pipelines.rationales.curating import completion
 from pipelines.rationales.judges import kept_text
+from pipelines.rationales.recipe import Rationales
 from pipelines.rationales.records import Funnel, Generation, Pair, Problem, Rejected, SftRow, VerdictRow
 from pipelines.rationales.verdict_tables import LABEL
+from pipelines.recipe_files import load_recipe
 from pipelines.tables import TableWriter, read_table
 from pipelines.training.preparing import TrainRun
 from pipelines.training.rows import Dropped, Loaded
@@ -195,17 +195,18 @@ def _gold(problem: Problem) -> str | None:
 
 def _wrong(home: Path) -> Mapping[str, list[str]]:
     """Texts of the replies that are clearly wrong, by problem."""
-    recipe = yaml.safe_load((home / "recipe.yaml").read_text(encoding="utf-8"))  # as the run wrote it, all keys there
+    recipe = load_recipe(home / "recipe.yaml")
+    assert isinstance(recipe, Rationales)
     found: dict[str, list[str]] = defaultdict(list)
     clear = _clearly_wrong(home)
-    if "mask" in (recipe["privacy"]["secrets"], recipe["privacy"]["personal_data"]):
+    if "mask" in (recipe.privacy.secrets, recipe.privacy.personal_data):
         for pair in read_table(home / "pairs" / "train.parquet", Pair):
             if pair.rejected_generation_id in clear:
                 found[pair.problem_id].append(pair.rejected[0]["content"])
         return found
     for generation in read_table(home / "generations.parquet", Generation):
         if generation.id in clear:
-            text, _ = kept_text(recipe["critic"]["cut"], generation)
+            text, _ = kept_text(recipe.critic.cut, generation)
             found[generation.problem_id].append(completion(generation, text)[0]["content"])
     return found
 
