@@ -237,8 +237,8 @@ def _in_words(error: HfHubHTTPError | httpx.TransportError) -> str:
 
 
 def _with_deadlines() -> None:
-    """The library's own client waits for ever, and as long as it is asked to."""
-    hooks = {"response": [_not_too_long]}
+    """The library's own client waits for ever, and as long as it is asked to; its guard of the offline mode stays."""
+    hooks = {"request": get_session().event_hooks["request"], "response": [_not_too_long]}
     set_client_factory(lambda: httpx.Client(follow_redirects=True, timeout=_TIMEOUT, event_hooks=hooks))
 
 

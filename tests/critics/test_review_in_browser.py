@@ -199,6 +199,7 @@ def test_model_text_does_nothing_and_a_second_editor_sees_both_texts(browser: Br
         ann, bob = (browser.new_context().new_page() for _ in range(2))
         for page, name in ((ann, "ann"), (bob, "bob")):
             page.goto(server.links[name])
+            page.wait_for_url(f"{server.address}/")
             page.goto(f"{server.address}/strategies/hostile")
             expect(page.locator("textarea[name=strategy]")).to_have_value(HOSTILE)
             expect(page).to_have_title("retail-strategies/1f0c2a9be4d7 · review")

@@ -109,9 +109,9 @@ def test_a_cut_keeps_what_is_above_it_and_counts_the_rest(run: Path, capsys: pyt
 
 def test_rows_for_a_student(run: Path) -> None:
     folder = exported(run, "sft", "--cut", "0.9")
-    prompt, completion = (read_columns(folder / "test.parquet", [name])[name] for name in ("prompt", "completion"))
-    assert prompt == [[{"role": "user", "content": "PersonX reads as a result, PersonX wants"}]]
-    assert completion == [[{"role": "assistant", "content": "to rest 7"}]]
+    ((prompt, completion),) = read_columns(folder / "test.parquet", ["prompt", "completion"])
+    assert prompt == [{"role": "user", "content": "PersonX reads as a result, PersonX wants"}]
+    assert completion == [{"role": "assistant", "content": "to rest 7"}]
     for name in ("prompt", "completion"):
         assert schema(VerbalisedTriple).field(name) == schema(SftRow).field(name)
 

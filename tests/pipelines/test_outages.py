@@ -14,6 +14,7 @@ from typing import Any
 from pipelines.asking.lanes import lanes
 from pipelines.cli import main
 from pipelines.recipes import Teacher
+from teachers.ledgers import open_ledger
 
 Serve = Callable[..., str]
 Write = Callable[..., Path]
@@ -137,7 +138,7 @@ def test_sigterm_lets_what_is_in_flight_land(serve: Serve, write_recipe: Write, 
     assert run_it(recipe)["asking"]["practice"]["replayed"] == bought
 
 
-def test_teachers_share_a_lane_by_endpoint_and_key() -> None:
+def test_teachers_share_a_lane_by_endpoint_and_key(tmp_path: Path) -> None:
     def one(name: str, **fields: Any) -> Teacher:
         return Teacher.model_validate({"name": name, "model": "m", "base_url": "http://here/v1", **fields})
 
@@ -150,7 +151,9 @@ def test_teachers_share_a_lane_by_endpoint_and_key() -> None:
         one("f", model="litellm/x/1"),
         one("g", model="litellm/x/2"),
     ]
-    made = lanes(teachers, {"a": "k", "b": "k", "c": "other", "d": "k", "e": None, "f": None, "g": None})
+    keys = {"a": "k", "b": "k", "c": "other", "d": "k", "e": None, "f": None, "g": None}
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        made = lanes(teachers, keys, ledger)
     assert made["a"] is made["b"]
     assert made["f"] is made["g"]
     assert len(set(map(id, made.values()))) == 5

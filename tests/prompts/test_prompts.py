@@ -13,6 +13,7 @@ GO_BEFORE_A_DIALOGUE = {"act_as_agent", "guidance", "play_customer"}
 RECORDS = {
     "tools": [{"name": "n", "description": "d"}],
     "guidance": [{"id": "i", "scenario": "s", "strategy": "t"}],
+    "examples": [{"head": "h", "phrase": "p", "tail": "t"}],
 }
 SHIPPED = sorted(path.stem for path in (ROOT / "prompts").glob("*.md"))
 FRONT = "---\npurpose: p\nvariables: [question]\nanswer_format: a\n---\n"

@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from huggingface_hub import constants, get_session
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from pipelines.publishing import hub_store, staging
 from tests.hub_repositories import Fault
@@ -58,6 +60,15 @@ print(json.dumps({{name: datasets.load_dataset({REPO!r}, name, split="train").to
     back = json.loads(loaded.stdout.splitlines()[-1])
     for name in ("sft", "pairs"):
         assert back[name] == pq.read_table(run / name / "train.parquet").to_pylist() != []
+
+
+def test_the_offline_mode_of_whatever_else_asks_the_hub_still_holds(
+    hub: Hub, made: Make, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert publish(made())[0] == 0
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(OfflineModeIsEnabled):
+        get_session().get("http://127.0.0.1:9")
 
 
 def test_the_same_again_makes_no_commit_and_more_rows_make_a_version(
