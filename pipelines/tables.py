@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 Record = TypeVar("Record")
 
 ROWS_AT_ONCE = 1000
-_ROW_GROUP_BYTES = 8 << 20
+_ROW_GROUP_BYTES = 2 << 20
 """In Arrow, least: every row group is listed at the table's end, which readers and writers hold in memory."""
 
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
