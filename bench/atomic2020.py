@@ -61,10 +61,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=5000)
     parser.add_argument("--out", type=Path, default=ROOT / "datasets_out", help="where the critic's run is, or goes")
+    parser.add_argument("--labels", type=Path, help="write what is exact as labels here, and end: a recipe's sample")
     args = parser.parse_args()
     critic = trained(args.out)
     candidates, dropped = recorded(args.queries, set(critic.view.words["relation"]))
     print(f"{len(candidates):,} distinct triples of COMET-BART; left out: {dict(dropped)}")
+    if args.labels:
+        _write_labels(args.labels, candidates)
+        return
     p_valid = timed(critic, candidates)
     matched = {name: rule(candidates) for name, rule in RULES.items()}
     _print_order(candidates, p_valid, matched)
@@ -108,6 +112,14 @@ def plain(tail: str) -> str:
     """A tail's words, by which tails are the same."""
     said = words(tail)
     return " ".join(said[1:] if len(said) > 1 and said[0] in _LEADING else said)
+
+
+def _write_labels(path: Path, candidates: Sequence[Candidate]) -> None:
+    """For the card of a `commonsense` run over the same tails: how precision goes along its cut-offs."""
+    with path.open("w", encoding="utf-8") as file:
+        for one, right in zip(candidates, exact(candidates).tolist(), strict=True):
+            row = {"head": one.head, "relation": one.relation, "tail": one.tail, "label": int(right)}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def timed(critic: TrainedCritic, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
