@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BATCH, RATE = 32, 1e-3
 SAMPLED = 256  # of the teacher's samples at a time, which is faster
 CURVES = ("offline", "online")
+_SHARES = (0.3, 0.4, 0.5, 0.6, 0.7)
 STREAMS = 1000  # of word problems; the models', their cards' and the demo's lie below, and every seed takes three
 
 Pair = tuple[str, str]
@@ -192,7 +193,10 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
             since = [rung["since"] for rung in told["alarms"] if rung["curve"] == curve]
             axis.plot(since, [golden[step] for step in since], f"C{place}X", markersize=11)
         axis.set(title=curve, xlabel="step", xscale="log", yscale="log")
-    axes[0].set_ylabel("golden (solid), proxy (dotted)")
+        axis.set_xticks(list(golden), [f"{step:g}" for step in golden])
+        axis.minorticks_off()
+    axes[0].set_yticks(_SHARES, [f"{share:.0%}" for share in _SHARES])
+    axes[0].set_ylabel("wrong (solid), unlike the teacher (dotted)")
     figure.tight_layout()
     figure.savefig(path, dpi=80)
     plt.close(figure)
